@@ -1,0 +1,33 @@
+"""mmkeras: multimodal Transformers in TensorFlow and Keras.
+
+    raw sample ─Modality→ tensors ─Encoder→ Tokens ─Fusion→ Tokens ─Task→ outputs ─decode→ answer
+"""
+
+from mmkeras import datasets, encoders, evaluation, export, fusions, layers, sources, training
+from mmkeras.modalities import Audio, Image, Text
+from mmkeras.model import MultimodalModel
+from mmkeras.pipeline import SkippedSamples, pipeline
+from mmkeras.tasks import Classification, Regression
+from mmkeras.tokens import Tokens
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Audio",
+    "Classification",
+    "Image",
+    "MultimodalModel",
+    "Regression",
+    "SkippedSamples",
+    "Text",
+    "Tokens",
+    "datasets",
+    "encoders",
+    "evaluation",
+    "export",
+    "fusions",
+    "layers",
+    "pipeline",
+    "sources",
+    "training",
+]

@@ -1,0 +1,9 @@
+"""The five nouns everything is built from, each one contract: what it is, must do, must not know."""
+
+from mmkeras.contracts.encoder import Encoder
+from mmkeras.contracts.fusion import Fusion
+from mmkeras.contracts.modality import Modality
+from mmkeras.contracts.source import Source
+from mmkeras.contracts.task import Task
+
+__all__ = ["Encoder", "Fusion", "Modality", "Source", "Task"]

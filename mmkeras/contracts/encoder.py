@@ -1,0 +1,52 @@
+"""`Encoder`: tensors of one modality become `Tokens`."""
+
+import abc
+from typing import Any, ClassVar, Self
+
+import keras
+
+from mmkeras.contracts.modality import Modality
+from mmkeras.tokens import Tokens
+
+
+class Encoder(keras.layers.Layer, abc.ABC):
+    """A layer from the tensors of one modality to `Tokens`, written in `keras.ops`.
+
+    It does not pool, does not classify and does not know of other modalities. Padding in its
+    input changes nothing in the tokens that are kept.
+
+    Attributes:
+        reads: the names of the tensors it takes; it fits every modality that makes just these.
+        dim: D of the tokens it makes.
+    """
+
+    reads: ClassVar[frozenset[str]]
+    dim: int
+
+    @abc.abstractmethod
+    def call(self, tensors: dict[str, Any], training: bool | None = None) -> Tokens:
+        """Encodes a batch.
+
+        Args:
+            tensors: what the modality's `preprocess` gives, with a leading B.
+            training: True applies dropout.
+        """
+
+    @classmethod
+    @abc.abstractmethod
+    def for_modality(cls, modality: Modality, size: str = "small", **overrides: Any) -> Self:
+        """The encoder of a named size (`"tiny"`, `"small"`, `"base"`) that fits a modality.
+
+        Raises:
+            ValueError: the size is unknown, or the modality makes other tensors.
+        """
+
+    @classmethod
+    def check_reads(cls, modality: Modality) -> None:
+        """Raises a ValueError unless the modality makes the tensors that this encoder reads."""
+        made = frozenset(modality.specs())
+        if made != cls.reads:
+            raise ValueError(
+                f"{cls.__name__} reads {sorted(cls.reads)}, but {type(modality).__name__} makes "
+                f"{sorted(made)}; pass an encoder that fits."
+            )

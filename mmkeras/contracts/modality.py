@@ -1,0 +1,118 @@
+"""`Modality`: how one raw value becomes tensors."""
+
+import abc
+import dataclasses
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import tensorflow as tf
+
+
+class TensorSpec(NamedTuple):
+    """Shape and dtype of one tensor of one sample.
+
+    Attributes:
+        shape: the static shape, batch dimension left out.
+        dtype: the dtype's name, such as `"float32"`.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Modality(abc.ABC):
+    """How one raw value (text, an encoded picture, a recording) becomes tensors. Holds no weights.
+
+    A raw value is a byte string, the same in `tf.data` and in a served request; the empty string
+    means that the value is absent. Every subclass is a frozen dataclass whose fields are plain
+    Python values, so that it can be written into a model's configuration.
+
+    `preprocess` may use core TensorFlow operations only, because the same function runs in
+    `tf.data` and inside the exported signature. It knows nothing of models and tasks.
+    """
+
+    #: True where a `str` handed in by a user is the path of a file that holds the raw value.
+    is_file: ClassVar[bool] = False
+    #: The name of the tensor dimension that `trim` may shorten, or None where every shape is fixed.
+    ragged: ClassVar[str | None] = None
+
+    @abc.abstractmethod
+    def encode(self, value: Any) -> bytes:
+        """Turns what a person hands in into the raw byte string.
+
+        Args:
+            value: None (absent), bytes (already raw), or what the modality calls natural: a `str`
+                for text, a NumPy array for pictures and sound. Paths are read by the caller.
+
+        Returns:
+            The raw value; `b""` for an absent one.
+
+        Raises:
+            TypeError: the value is of a kind that the modality cannot read.
+            ValueError: the value is of the right kind and wrong, such as an array of wrong rank.
+        """
+
+    @abc.abstractmethod
+    def specs(self) -> dict[str, TensorSpec]:
+        """The tensors that `preprocess` makes of one sample, all shapes static."""
+
+    @abc.abstractmethod
+    def preprocess(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Turns one raw value into the tensors that `specs` states.
+
+        Args:
+            raw: string tensor of shape [], the raw value.
+
+        Returns:
+            A tensor for every entry of `specs`. An empty string gives what `absent` gives.
+        """
+
+    @abc.abstractmethod
+    def absent(self) -> dict[str, np.ndarray]:
+        """The tensors of one sample in which this field is absent."""
+
+    def preprocess_batch(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`preprocess` over a batch: string tensor [B] to tensors with a leading B."""
+        signature = {
+            name: tf.TensorSpec(spec.shape, spec.dtype) for name, spec in self.specs().items()
+        }
+        return tf.map_fn(self.preprocess, raw, fn_output_signature=signature)
+
+    def augment(self, tensors: dict[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """A randomly changed copy of one preprocessed sample that means the same; by default none.
+
+        Args:
+            tensors: what `preprocess` gave.
+            seed: int32 [2], the only source of randomness.
+        """
+        del seed
+        return tensors
+
+    def length(self, tensors: dict[str, tf.Tensor]) -> tf.Tensor:
+        """int32 []: how much of the ragged dimension one sample fills; 0 where none is ragged."""
+        del tensors
+        return tf.constant(0, tf.int32)
+
+    def trim(self, batch: dict[str, tf.Tensor], length: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Cuts the padding of a batch behind `length` (int32 []); by default nothing is ragged."""
+        del length
+        return batch
+
+    @classmethod
+    @abc.abstractmethod
+    def tiny(cls) -> Self:
+        """A smallest working instance, for tests."""
+
+    @abc.abstractmethod
+    def samples(self) -> list[bytes]:
+        """A few valid raw values, different from each other, for tests and warm-up requests."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, as Keras' serialisation wants them."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The instance that `get_config` described; lists become tuples again."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})

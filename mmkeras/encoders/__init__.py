@@ -1,0 +1,7 @@
+"""Encoders: the tensors of one modality become `Tokens`."""
+
+from mmkeras.encoders.audio_transformer import AudioTransformer
+from mmkeras.encoders.text_transformer import TextTransformer
+from mmkeras.encoders.vit import ViT
+
+__all__ = ["AudioTransformer", "TextTransformer", "ViT"]

@@ -1,0 +1,98 @@
+"""`TextTransformer`: token ids to tokens."""
+
+from typing import Any, Self
+
+import keras
+from keras import ops
+
+from mmkeras.contracts.encoder import Encoder
+from mmkeras.layers.positions import LearnedPositions
+from mmkeras.layers.sizes import size_named
+from mmkeras.layers.transformer import TransformerStack
+from mmkeras.tokens import Tokens
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class TextTransformer(Encoder):
+    """Embeddings of token ids, learned positions and a Transformer stack. Id 0 is padding.
+
+    Source: the encoder of Vaswani et al. 2017 with learned positions, as in Devlin et al. 2019.
+
+    Args:
+        vocabulary_size: number of token ids.
+        max_length: the longest text, in tokens.
+        dim, depth, num_heads, mlp_dim: see `TransformerStack`.
+        dropout: fraction of units dropped in training.
+
+    Example:
+
+    >>> import numpy as np
+    >>> encoder = TextTransformer(50, max_length=8, dim=16, depth=1, num_heads=2, mlp_dim=32)
+    >>> tokens = encoder({"token_ids": np.array([[3, 7, 0]])})
+    >>> tuple(tokens.values.shape), np.array(tokens.mask).tolist()
+    ((1, 3, 16), [[True, True, False]])
+    """
+
+    reads = frozenset({"token_ids"})
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        max_length: int,
+        dim: int,
+        depth: int,
+        num_heads: int,
+        mlp_dim: int,
+        dropout: float = 0.1,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.config = {
+            "vocabulary_size": vocabulary_size,
+            "max_length": max_length,
+            "dim": dim,
+            "depth": depth,
+            "num_heads": num_heads,
+            "mlp_dim": mlp_dim,
+            "dropout": dropout,
+        }
+        self.dim = dim
+        policy = self.dtype_policy
+        self.embedding = keras.layers.Embedding(
+            vocabulary_size, dim, name="embedding", dtype=policy
+        )
+        self.positions = LearnedPositions(max_length, name="positions", dtype=policy)
+        self.dropout = keras.layers.Dropout(dropout, dtype=policy)
+        self.stack = TransformerStack(
+            dim, depth, num_heads, mlp_dim, dropout, name="stack", dtype=policy
+        )
+
+    def build(self, tensors_shape: dict[str, Any]) -> None:
+        shape = (*tensors_shape["token_ids"], self.dim)
+        self.embedding.build(tensors_shape["token_ids"])
+        self.positions.build(shape)
+        self.stack.build(shape)
+
+    def call(self, tensors: dict[str, Any], training: bool | None = None) -> Tokens:
+        """`token_ids` int [B, T] to tokens [B, T, D]."""
+        ids = tensors["token_ids"]
+        mask = ops.not_equal(ids, 0)
+        values = self.dropout(self.positions(self.embedding(ids)), training=training)
+        return Tokens(self.stack(values, attention_mask=mask, training=training), mask)
+
+    def compute_output_shape(self, tensors_shape: dict[str, Any]) -> Tokens:
+        shape = tensors_shape["token_ids"]
+        return Tokens((*shape, self.dim), shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | self.config
+
+    @classmethod
+    def for_modality(cls, modality: Any, size: str = "small", **overrides: Any) -> Self:
+        """The encoder of a named size for a `Text`; see `Encoder.for_modality`."""
+        cls.check_reads(modality)
+        fitted = {
+            "vocabulary_size": modality.vocabulary_size,
+            "max_length": modality.max_length,
+        }
+        return cls(**fitted | size_named(size) | overrides)

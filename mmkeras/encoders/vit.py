@@ -1,0 +1,149 @@
+"""`ViT`: a picture to tokens, one for each patch."""
+
+import math
+from typing import Any, Self
+
+import keras
+from keras import ops
+
+from mmkeras.contracts.encoder import Encoder
+from mmkeras.layers.positions import LearnedPositions
+from mmkeras.layers.sizes import size_named
+from mmkeras.layers.transformer import TransformerStack
+from mmkeras.tokens import Tokens
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class ViT(Encoder):
+    """Vision Transformer: patches, learned positions and a Transformer stack.
+
+    Sources: Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words"; with `stem="convolution"`,
+    patches are made by 3×3 convolutions of stride 2 (Xiao et al. 2021, "Early Convolutions Help
+    Transformers See Better"), which needs much less data to learn from.
+
+    Args:
+        height, width: size of the picture in pixels; `patch_size` must divide both.
+        patch_size: pixels along a patch; a power of two for the convolutional stem.
+        dim, depth, num_heads, mlp_dim: see `TransformerStack`.
+        dropout: fraction of units dropped in training.
+        stem: `"patch"` or `"convolution"`.
+
+    Raises:
+        ValueError: the patch size does not fit the picture or the stem, or the stem is unknown.
+
+    Example:
+
+    >>> import numpy as np
+    >>> encoder = ViT(16, 16, patch_size=8, dim=16, depth=1, num_heads=2, mlp_dim=32)
+    >>> pixels = np.zeros((1, 16, 16, 3), "float32")
+    >>> tokens = encoder({"pixels": pixels, "present": np.array([True])})
+    >>> tuple(tokens.values.shape)
+    (1, 4, 16)
+    """
+
+    reads = frozenset({"pixels", "present"})
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        patch_size: int,
+        dim: int,
+        depth: int,
+        num_heads: int,
+        mlp_dim: int,
+        dropout: float = 0.1,
+        stem: str = "convolution",
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if height % patch_size or width % patch_size:
+            raise ValueError(
+                f"patch_size must divide height and width; got patch_size={patch_size}, "
+                f"height={height}, width={width}."
+            )
+        if stem not in ("patch", "convolution"):
+            raise ValueError(f"stem must be 'patch' or 'convolution'; got {stem!r}.")
+        halvings = round(math.log2(patch_size))
+        if stem == "convolution" and (2**halvings != patch_size or halvings < 1):
+            raise ValueError(
+                f"a convolutional stem needs a patch_size of 2, 4, 8, ...; got {patch_size}."
+            )
+        self.config = {
+            "height": height,
+            "width": width,
+            "patch_size": patch_size,
+            "dim": dim,
+            "depth": depth,
+            "num_heads": num_heads,
+            "mlp_dim": mlp_dim,
+            "dropout": dropout,
+            "stem": stem,
+        }
+        self.dim = dim
+        self.num_patches = (height // patch_size) * (width // patch_size)
+        policy = self.dtype_policy
+        if stem == "patch":
+            self.stem = [
+                keras.layers.Conv2D(dim, patch_size, patch_size, name="patches", dtype=policy)
+            ]
+        else:
+            self.stem = [
+                layer
+                for i in range(halvings)
+                for layer in (
+                    keras.layers.Conv2D(
+                        max(dim // 2 ** (halvings - 1 - i), 8),
+                        3,
+                        2,
+                        padding="same",
+                        activation="gelu",
+                        name=f"stem_{i}",
+                        dtype=policy,
+                    ),
+                    keras.layers.LayerNormalization(
+                        epsilon=1e-6, name=f"stem_norm_{i}", dtype=policy
+                    ),
+                )
+            ]
+            self.stem.append(keras.layers.Conv2D(dim, 1, name="patches", dtype=policy))
+        self.positions = LearnedPositions(self.num_patches, name="positions", dtype=policy)
+        self.dropout = keras.layers.Dropout(dropout, dtype=policy)
+        self.stack = TransformerStack(
+            dim, depth, num_heads, mlp_dim, dropout, name="stack", dtype=policy
+        )
+
+    def build(self, tensors_shape: dict[str, Any]) -> None:
+        shape = tensors_shape["pixels"]
+        for layer in self.stem:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        shape = (shape[0], self.num_patches, self.dim)
+        self.positions.build(shape)
+        self.stack.build(shape)
+
+    def call(self, tensors: dict[str, Any], training: bool | None = None) -> Tokens:
+        """`pixels` float [B, H, W, C] and `present` bool [B] to tokens [B, patches, D]."""
+        values = tensors["pixels"]
+        for layer in self.stem:
+            values = layer(values)
+        values = ops.reshape(values, (-1, self.num_patches, self.dim))
+        values = self.dropout(self.positions(values), training=training)
+        mask = ops.repeat(tensors["present"][:, None], self.num_patches, axis=1)
+        return Tokens(self.stack(values, training=training), mask)
+
+    def compute_output_shape(self, tensors_shape: dict[str, Any]) -> Tokens:
+        batch = tensors_shape["pixels"][0]
+        return Tokens((batch, self.num_patches, self.dim), (batch, self.num_patches))
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | self.config
+
+    @classmethod
+    def for_modality(cls, modality: Any, size: str = "small", **overrides: Any) -> Self:
+        """The encoder of a named size for an `Image`; see `Encoder.for_modality`."""
+        cls.check_reads(modality)
+        height, width, _ = modality.specs()["pixels"].shape
+        patch_size = {"tiny": 8, "small": 8, "base": 16}.get(size)
+        fitted = {"height": height, "width": width, "patch_size": patch_size}
+        return cls(**fitted | size_named(size) | overrides)

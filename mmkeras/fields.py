@@ -1,0 +1,146 @@
+"""`Fields`: the named inputs of a model, each of one modality."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from mmkeras.contracts.modality import Modality, TensorSpec
+
+
+class Fields(Mapping[str, Modality]):
+    """A mapping from field name to modality that speaks of all fields' tensors at once.
+
+    A model, a batch and a served request hold the tensors of all fields in one flat dict, under
+    the names `{field}_{tensor}`, such as `photo_pixels`.
+
+    Args:
+        modalities: `{field: modality}`; a field's name must be a Python identifier, because it
+            becomes the name of an input of the exported model.
+
+    Raises:
+        ValueError: there is no field, a name is no identifier, or two fields would make tensors
+            of the same name.
+        TypeError: a value is not a modality.
+
+    Example:
+
+    >>> from mmkeras.modalities import Image
+    >>> sorted(Fields({"photo": Image(size=16)}).specs())
+    ['photo_pixels', 'photo_present']
+    """
+
+    def __init__(self, modalities: Mapping[str, Modality]):
+        if not modalities:
+            raise ValueError("a model needs at least one field; got none.")
+        for field, modality in modalities.items():
+            if not field.isidentifier():
+                raise ValueError(f"a field's name must be a Python identifier; got {field!r}.")
+            if not isinstance(modality, Modality):
+                raise TypeError(
+                    f"field {field!r} must be a modality such as Text, Image or Audio; got "
+                    f"{modality!r}."
+                )
+        self._modalities = dict(modalities)
+        names = [f"{field}_{name}" for field, m in self.items() for name in m.specs()]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two fields would both make {twice}; rename one of them.")
+
+    def __getitem__(self, field: str) -> Modality:
+        return self._modalities[field]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modalities)
+
+    def __len__(self) -> int:
+        return len(self._modalities)
+
+    def __repr__(self) -> str:
+        return f"Fields({self._modalities!r})"
+
+    def specs(self) -> dict[str, TensorSpec]:
+        """The tensors of one sample, all fields together."""
+        return self.join({field: modality.specs() for field, modality in self.items()})
+
+    def join(self, by_field: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """`{field: {tensor: value}}` as one flat dict."""
+        return {
+            f"{field}_{name}": value
+            for field, tensors in by_field.items()
+            for name, value in tensors.items()
+        }
+
+    def split(self, flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """The flat dict as `{field: {tensor: value}}`."""
+        return {
+            field: {name: flat[f"{field}_{name}"] for name in modality.specs()}
+            for field, modality in self.items()
+        }
+
+    def preprocess(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The tensors of one sample from its raw values (string [] each); missing ones are absent."""
+        return self.join(
+            {
+                field: modality.preprocess(raw[field])
+                if field in raw
+                else {name: tf.constant(value) for name, value in modality.absent().items()}
+                for field, modality in self.items()
+            }
+        )
+
+    def preprocess_batch(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The tensors of a batch from its raw values (string [B] each, one for every field)."""
+        tensors = {}
+        for field, modality in self.items():
+            # The scope puts the field's name into the error of any operation within.
+            with tf.name_scope(field):
+                tensors[field] = modality.preprocess_batch(raw[field])
+        return self.join(tensors)
+
+    def augment(self, flat: Mapping[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """A randomly changed copy of one sample; `seed` is int32 [2]."""
+        seeds = tf.random.experimental.stateless_split(seed, len(self))
+        return self.join(
+            {
+                field: self[field].augment(tensors, seeds[i])
+                for i, (field, tensors) in enumerate(self.split(flat).items())
+            }
+        )
+
+    def lengths(self, flat: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """How much of its ragged dimension each ragged field of one sample fills, int32 []."""
+        return {
+            field: self[field].length(tensors)
+            for field, tensors in self.split(flat).items()
+            if self[field].ragged
+        }
+
+    def trim(
+        self, flat: Mapping[str, tf.Tensor], lengths: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Cuts the padding of a batch behind each ragged field's longest sample.
+
+        Args:
+            flat: tensors with a leading B.
+            lengths: int32 [B] for every ragged field.
+        """
+        trimmed = self.split(flat)
+        for field, length in lengths.items():
+            longest = tf.maximum(tf.reduce_max(length), 1)
+            trimmed[field] = self[field].trim(trimmed[field], longest)
+        return self.join(trimmed)
+
+    def without(
+        self, flat: Mapping[str, np.ndarray], fields: Iterable[str]
+    ) -> dict[str, np.ndarray]:
+        """A batch (tensors with a leading B) in which some fields are absent from every sample."""
+        flat = dict(flat)
+        for field in fields:
+            for name, value in self[field].absent().items():
+                like = np.asarray(flat[f"{field}_{name}"])
+                flat[f"{field}_{name}"] = np.zeros_like(like) + value[
+                    tuple(slice(0, n) for n in like.shape[1:])
+                ].astype(like.dtype)
+        return flat

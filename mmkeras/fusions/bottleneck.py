@@ -1,0 +1,119 @@
+"""`Bottleneck`: fields speak to each other through a few shared tokens."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import keras
+from keras import ops
+
+from mmkeras.contracts.fusion import Fusion
+from mmkeras.layers.field_projection import FieldProjection
+from mmkeras.layers.sizes import size_named
+from mmkeras.layers.transformer import TransformerBlock
+from mmkeras.tokens import Tokens
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class Bottleneck(Fusion):
+    """In each of `depth` rounds, every field attends to itself and to shared bottleneck tokens.
+
+    The new bottleneck is the mean of what the present fields made of it, so that all exchange has
+    to pass through `num_bottlenecks` tokens. The cost is linear in the number of fields.
+
+    Source: Nagrani et al. 2021, "Attention Bottlenecks for Multimodal Fusion", equations 6 to 9.
+
+    Args:
+        dim, num_heads, mlp_dim: see `TransformerBlock`.
+        depth: number of rounds.
+        num_bottlenecks: number of shared tokens; the paper takes 4.
+        dropout: fraction of units dropped in training.
+
+    Example:
+
+    >>> import numpy as np
+    >>> tokens = Tokens(np.ones((1, 2, 4), "float32"), np.ones((1, 2), bool))
+    >>> fusion = Bottleneck(dim=8, depth=1, num_heads=2, mlp_dim=16)
+    >>> tuple(fusion({"a": tokens, "b": tokens})["b"].values.shape)
+    (1, 2, 8)
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        depth: int,
+        num_heads: int,
+        mlp_dim: int,
+        num_bottlenecks: int = 4,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.config = {
+            "dim": dim,
+            "depth": depth,
+            "num_heads": num_heads,
+            "mlp_dim": mlp_dim,
+            "num_bottlenecks": num_bottlenecks,
+            "dropout": dropout,
+        }
+        self.dim = dim
+        self.num_bottlenecks = num_bottlenecks
+        self.projection = FieldProjection(dim, name="projection", dtype=self.dtype_policy)
+        self.rounds: list[dict[str, TransformerBlock]] = []
+
+    def build(self, tokens_shape: Mapping[str, Tokens]) -> None:
+        self.projection.build(tokens_shape)
+        self.bottlenecks = self.add_weight(
+            shape=(self.num_bottlenecks, self.dim),
+            initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            name="bottlenecks",
+        )
+        width = self.config["dim"], self.config["num_heads"], self.config["mlp_dim"]
+        for i in range(self.config["depth"]):
+            blocks = {
+                field: TransformerBlock(
+                    *width,
+                    self.config["dropout"],
+                    name=f"{field}_block_{i}",
+                    dtype=self.dtype_policy,
+                )
+                for field in sorted(tokens_shape)
+            }
+            for block in blocks.values():
+                block.build((None, None, self.dim))
+            self.rounds.append(blocks)
+
+    def call(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> dict[str, Tokens]:
+        """See `Fusion.call`."""
+        tokens = self.projection(dict(tokens))
+        fields = sorted(tokens)
+        batch = ops.shape(tokens[fields[0]].mask)[0]
+        shared = ops.cast(self.bottlenecks, self.compute_dtype)
+        shared = ops.broadcast_to(shared, (batch, self.num_bottlenecks, self.dim))
+        open_mask = ops.ones((batch, self.num_bottlenecks), dtype="bool")
+        for blocks in self.rounds:
+            votes = present_count = 0.0
+            for field in fields:
+                values, mask = tokens[field]
+                joint = blocks[field](
+                    ops.concatenate([shared, values], axis=1),
+                    attention_mask=ops.concatenate([open_mask, mask], axis=1),
+                    training=training,
+                )
+                tokens[field] = Tokens(joint[:, self.num_bottlenecks :], mask)
+                present = ops.cast(ops.any(mask, axis=1), joint.dtype)[:, None, None]
+                votes = votes + joint[:, : self.num_bottlenecks] * present
+                present_count = present_count + present
+            shared = votes / ops.maximum(present_count, 1.0)
+        return tokens
+
+    def compute_output_shape(self, tokens_shape: Mapping[str, Tokens]) -> dict[str, Tokens]:
+        return self.projection.compute_output_shape(tokens_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | self.config
+
+    @classmethod
+    def of_size(cls, size: str = "small", dropout: float = 0.0) -> Self:
+        """See `Fusion.of_size`."""
+        return cls(**size_named(size), dropout=dropout)

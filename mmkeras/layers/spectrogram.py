@@ -1,0 +1,99 @@
+"""Waveform to log-mel spectrogram, inside the model, so that an exported model takes a waveform."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def mel_filters(num_mels: int, fft_length: int, sample_rate: int, low_hz: float) -> np.ndarray:
+    """Triangular filters, equally spaced on the HTK mel scale: mel = 2595 log10(1 + hz / 700).
+
+    Args:
+        num_mels: number of filters.
+        fft_length: length of the Fourier transform, in samples.
+        sample_rate: samples a second.
+        low_hz: lower edge of the first filter; the last one ends at half the sample rate.
+
+    Returns:
+        float32 [fft_length // 2 + 1, num_mels]; each filter peaks at 1.
+
+    Example:
+
+    >>> mel_filters(num_mels=8, fft_length=64, sample_rate=8000, low_hz=0.0).shape
+    (33, 8)
+    """
+    to_mel = lambda hz: 2595.0 * np.log10(1.0 + np.asarray(hz) / 700.0)  # noqa: E731
+    edges = np.linspace(to_mel(low_hz), to_mel(sample_rate / 2), num_mels + 2)
+    bins = to_mel(np.linspace(0, sample_rate / 2, fft_length // 2 + 1))[:, None]
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    return np.maximum(0.0, np.minimum(rising, falling)).astype("float32")
+
+
+class LogMelSpectrogram(keras.layers.Layer):
+    """log(mel energies) of a waveform, one frame every `hop_length` samples.
+
+    Frame t sees samples [t · hop_length, t · hop_length + frame_length), Hann-windowed; nothing is
+    padded in front, so that a frame depends on its own samples alone and a mask over samples turns
+    into an exact mask over frames.
+
+    Args:
+        sample_rate: samples a second.
+        frame_length: samples in a frame.
+        hop_length: samples between the beginnings of two frames.
+        num_mels: number of mel bands M.
+        low_hz: lower edge of the first band.
+
+    Example:
+
+    >>> import numpy as np
+    >>> layer = LogMelSpectrogram(sample_rate=8000, frame_length=200, hop_length=80, num_mels=16)
+    >>> tuple(layer(np.zeros((1, 840), "float32")).shape)
+    (1, 9, 16)
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        frame_length: int,
+        hop_length: int,
+        num_mels: int,
+        low_hz: float = 20.0,
+        **kwargs: Any,
+    ):
+        # The logarithm of an energy does not survive half precision.
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        self.config = {
+            "sample_rate": sample_rate,
+            "frame_length": frame_length,
+            "hop_length": hop_length,
+            "num_mels": num_mels,
+            "low_hz": low_hz,
+        }
+        self.frame_length = frame_length
+        self.hop_length = hop_length
+        self.fft_length = 2 ** int(np.ceil(np.log2(frame_length)))
+        self.filters = mel_filters(num_mels, self.fft_length, sample_rate, low_hz)
+
+    def call(self, waveform: Any) -> Any:
+        """float [B, S], in [-1, 1], to float32 [B, T, M] with T = `num_frames(S)`."""
+        real, imaginary = ops.stft(
+            waveform,
+            sequence_length=self.frame_length,
+            sequence_stride=self.hop_length,
+            fft_length=self.fft_length,
+            center=False,
+        )
+        energy = ops.square(real) + ops.square(imaginary)
+        return ops.log(ops.maximum(ops.matmul(energy, self.filters), 1e-6))
+
+    def num_frames(self, num_samples: Any) -> Any:
+        """The number of whole frames in so many samples (an int or an int tensor)."""
+        frames = (num_samples - self.frame_length) // self.hop_length + 1
+        return max(frames, 0) if isinstance(frames, int) else ops.maximum(frames, 0)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | self.config

@@ -1,0 +1,219 @@
+"""`Text`: a text becomes the ids of its pieces."""
+
+import dataclasses
+import functools
+import math
+import numbers
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mmkeras.contracts.modality import Modality, TensorSpec
+from mmkeras.contracts.source import Source
+from mmkeras.tokenizers.wordpiece import SPECIAL_TOKENS, WordPiece
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+@dataclasses.dataclass(frozen=True)
+class Text(Modality):
+    """Texts: UTF-8 bytes become `[CLS]` and WordPiece ids, padded with 0.
+
+    A text that is empty, or of white space and control characters only, is absent: all ids are 0.
+    What stands behind `max_length` is cut off.
+
+    Args:
+        vocabulary: the pieces, beginning with `SPECIAL_TOKENS`; `Text.adapt` learns them.
+        max_length: T, the most ids a text may have, `[CLS]` included.
+        lowercase: whether capital and small letters are the same.
+        token_dropout: the share of pieces that `augment` hides behind `[UNK]`, in [0, 1). It also
+            teaches a model what to do with words it does not know, which a vocabulary that was
+            learned from the training texts never shows it.
+
+    Raises:
+        ValueError: an argument is out of its range, or the vocabulary is not one.
+
+    Example:
+
+    >>> text = Text((*SPECIAL_TOKENS, "cat", "##s", "!"), max_length=6)
+    >>> text.preprocess(tf.constant("Cats!"))["token_ids"].numpy()
+    array([2, 5, 6, 7, 0, 0], dtype=int32)
+    """
+
+    ragged: ClassVar[str | None] = "token_ids"
+
+    vocabulary: tuple[str, ...] = dataclasses.field(repr=False)
+    max_length: int = 64
+    lowercase: bool = True
+    token_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        if self.max_length < 2:
+            raise ValueError(
+                f"Text: max_length is {self.max_length}; it has to be at least 2, for [CLS] and "
+                "one piece."
+            )
+        if not 0 <= self.token_dropout < 1:
+            raise ValueError(
+                f"Text: token_dropout is {self.token_dropout}; it has to be in [0, 1), such as 0.1."
+            )
+        self.tokenizer  # noqa: B018 - it checks the vocabulary
+
+    @functools.cached_property
+    def tokenizer(self) -> WordPiece:
+        """What cuts texts into pieces; an export has to track its `resources`."""
+        return WordPiece(self.vocabulary, lowercase=self.lowercase)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many ids there are, the special ones included."""
+        return len(self.vocabulary)
+
+    def encode(self, value: Any) -> bytes:
+        """Turns what a person hands in into UTF-8 bytes.
+
+        Args:
+            value: None or NaN (absent), a `str`, UTF-8 bytes, or a number, which a table may make
+                of a text such as `"2024"`.
+
+        Returns:
+            The text as UTF-8; `b""` for an absent one.
+
+        Raises:
+            TypeError: the value is none of these.
+            ValueError: the bytes are not UTF-8, or the `str` holds half a surrogate pair.
+
+        Example:
+
+        >>> Text.tiny().encode("né")
+        b'n\\xc3\\xa9'
+        """
+        return _utf8(value)
+
+    def specs(self) -> dict[str, TensorSpec]:
+        """`token_ids`: int32 [T]."""
+        return {"token_ids": TensorSpec((self.max_length,), "int32")}
+
+    def preprocess(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """One text (string []) to `token_ids` (int32 [T])."""
+        batch = self.preprocess_batch(raw[None])
+        return {"token_ids": batch["token_ids"][0]}
+
+    def preprocess_batch(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Texts (string [B]) to `token_ids` (int32 [B, T]).
+
+        Raises:
+            tf.errors.InvalidArgumentError: a text is not valid UTF-8.
+        """
+        pieces = self.tokenizer.tokenize(raw, limit=self.max_length - 1)
+        ids = pieces.to_tensor(self.tokenizer.pad_id, shape=[None, self.max_length - 1])
+        start = tf.minimum(ids[:, :1], 1) * self.tokenizer.start_id
+        return {"token_ids": tf.concat([start, ids], axis=1)}
+
+    def absent(self) -> dict[str, np.ndarray]:
+        """All ids 0."""
+        return {"token_ids": np.zeros(self.max_length, "int32")}
+
+    def augment(self, tensors: dict[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Hides pieces of one text behind `[UNK]`, with chance `token_dropout` each.
+
+        The text keeps its length and `[CLS]`; one that would lose all of its pieces keeps them.
+
+        Args:
+            tensors: `token_ids`, int32 [T].
+            seed: int32 [2].
+        """
+        ids = tensors["token_ids"]
+        chance = tf.random.stateless_uniform(tf.shape(ids), seed)
+        pieces = (ids != self.tokenizer.pad_id) & (ids != self.tokenizer.start_id)
+        hidden = pieces & (chance < self.token_dropout)
+        hidden &= tf.reduce_any(pieces & tf.logical_not(hidden))
+        return {"token_ids": tf.where(hidden, self.tokenizer.unknown_id, ids)}
+
+    def length(self, tensors: dict[str, tf.Tensor]) -> tf.Tensor:
+        """int32 []: how many ids of one text are no padding."""
+        return tf.math.count_nonzero(tensors["token_ids"], dtype=tf.int32)
+
+    def trim(self, batch: dict[str, tf.Tensor], length: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Cuts `token_ids` [B, T] to [B, length]."""
+        return {"token_ids": batch["token_ids"][:, :length]}
+
+    @classmethod
+    def adapt(
+        cls,
+        source: Source,
+        column: str,
+        vocabulary_size: int = 8_000,
+        max_length: int = 64,
+        lowercase: bool = True,
+        **fields: Any,
+    ) -> Self:
+        """A `Text` whose vocabulary is learned from one column of a source.
+
+        Args:
+            source: the training samples; those of the test would leak into the vocabulary.
+            column: the column that holds the texts.
+            vocabulary_size: the most pieces to learn, the special ones included.
+            max_length: see `Text`.
+            lowercase: see `Text`.
+            **fields: further fields of `Text`.
+
+        Raises:
+            KeyError: the source has no such column.
+            ValueError: the column holds no text, or the vocabulary is too small for it.
+        """
+        rows = source.rows({column: _utf8}, ())
+        texts = rows.map(lambda _, row: source.load(row)[column]).batch(1_024)
+        vocabulary = WordPiece.learn(
+            (text for batch in texts.as_numpy_iterator() for text in batch),
+            vocabulary_size,
+            lowercase=lowercase,
+        ).vocabulary
+        if len(vocabulary) == len(SPECIAL_TOKENS):
+            raise ValueError(
+                f"Text.adapt: column {column!r} holds no text in its {len(source)} rows; name a "
+                f"column that does, of {list(source.columns)}."
+            )
+        return cls(vocabulary, max_length=max_length, lowercase=lowercase, **fields)
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Twelve ids at most, of a vocabulary that knows some of `samples`."""
+        pieces = ("a", "cat", "##s", "and", "dog", "the", "猫", "和", "狗", "кот", ".", "!", ",")
+        return cls((*SPECIAL_TOKENS, *pieces), max_length=12)
+
+    def samples(self) -> list[bytes]:
+        """Texts in English, Chinese, Russian, German and Arabic, and an emoji."""
+        texts = ("The cats, and a dog!", "猫和狗。", "Кот!", "Größe: 3 m²", "قطة", "a cat 🐈")
+        return [text.encode() for text in texts]
+
+
+def _utf8(value: Any) -> bytes:
+    """See `Text.encode`."""
+    if value is None or (isinstance(value, numbers.Real) and math.isnan(value)):
+        return b""
+    if isinstance(value, bytes):
+        try:
+            value.decode()
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"Text: {value[:40]!r} is not valid UTF-8 at byte {error.start}; decode it with "
+                "its own encoding and hand in the str."
+            ) from error
+        return value
+    if isinstance(value, str):
+        try:
+            return value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"Text: {value[:40]!r} holds half a surrogate pair at character {error.start}, "
+                "which is no character; leave it out or replace it with U+FFFD."
+            ) from error
+    if isinstance(value, numbers.Number):
+        return str(value).encode()
+    raise TypeError(
+        f"Text: {value!r:.80} is of type {type(value).__name__}; hand in a str, UTF-8 bytes, a "
+        "number, or None where the text is absent."
+    )

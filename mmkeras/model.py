@@ -1,0 +1,238 @@
+"""`MultimodalModel`: fields, encoders, a fusion and tasks joined into one Keras model."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import keras
+from keras import ops
+
+from mmkeras import answers, encoders as encoder_kinds
+from mmkeras.contracts import Encoder, Fusion, Modality, Source, Task
+from mmkeras.fields import Fields
+from mmkeras.fusions import Concat
+from mmkeras.layers import ModalityDropout
+from mmkeras.pipeline import pipeline
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class MultimodalModel(keras.Model):
+    """Any fields in, any tasks out; a functional Keras model, so that all of Keras works on it.
+
+    Inputs are the tensors of all fields in one flat dict (see `Fields`); outputs are
+    `{task: {output: tensor}}`. Loss and metrics come with the tasks: `compile` needs an optimizer
+    alone. The total loss is the weighted sum, over tasks, of each task's mean over the samples
+    that have its label.
+
+    Args:
+        fields: `{name: modality}`.
+        tasks: `{name: task}`.
+        size: `"tiny"`, `"small"` or `"base"`, of the encoders and the fusion not given.
+        encoders: `{field: encoder}` for fields that shall not have their modality's default.
+        fusion: how the fields become aware of each other; `Concat` where none is given.
+        dropout: of the encoders and the fusion not given.
+        modality_dropout: chance that a field is hidden from the model, in each sample, while
+            training; makes the model good at every subset of fields.
+        loss_weights: `{task: weight}`; 1 where not given.
+
+    Raises:
+        ValueError: no field or no task; a name that is no identifier or given twice; an encoder
+            for an unknown field or one that does not fit its modality.
+
+    Example:
+
+    >>> from mmkeras.modalities import Image, Text
+    >>> from mmkeras.tasks import Classification
+    >>> model = MultimodalModel(
+    ...     fields={"review": Text.tiny(), "photo": Image.tiny()},
+    ...     tasks={"sentiment": Classification(["negative", "positive"])},
+    ...     size="tiny",
+    ... )
+    >>> model.compile(optimizer="adam")
+    >>> answer = model.answer({"review": "the dog!"})
+    >>> answer["sentiment"]["label"] in ("negative", "positive")
+    True
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, Modality],
+        tasks: Mapping[str, Task],
+        size: str = "small",
+        encoders: Mapping[str, Encoder] | None = None,
+        fusion: Fusion | None = None,
+        dropout: float = 0.1,
+        modality_dropout: float = 0.0,
+        loss_weights: Mapping[str, float] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        fields = Fields(fields)
+        encoders = dict(encoders or {})
+        loss_weights = dict(loss_weights or {})
+        _check_names("task", tasks)
+        _check_known("encoders", encoders, fields)
+        _check_known("loss_weights", loss_weights, tasks)
+        for field, modality in fields.items():
+            if field in encoders:
+                encoders[field].check_reads(modality)
+            else:
+                encoders[field] = _default_encoder(modality, size, field, dropout)
+        fusion = Concat.of_size(size, dropout) if fusion is None else fusion
+
+        inputs = {
+            name: keras.Input(_free(spec.shape, modality_is_ragged), dtype=spec.dtype, name=name)
+            for field, modality in fields.items()
+            for name, spec in fields.join({field: modality.specs()}).items()
+            for modality_is_ragged in [name == f"{field}_{modality.ragged}"]
+        }
+        tokens = {
+            field: encoders[field](tensors) for field, tensors in fields.split(inputs).items()
+        }
+        if modality_dropout:
+            tokens = ModalityDropout(modality_dropout, name="modality_dropout")(tokens)
+        tokens = fusion(tokens)
+        outputs = {name: task.head(name)(tokens) for name, task in tasks.items()}
+        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+
+        self.fields = fields
+        self.tasks = dict(tasks)
+        self.encoders = encoders
+        self.fusion = fusion
+        self.modality_dropout = modality_dropout
+        self.loss_weights = loss_weights
+        self.measures = {}
+        self._measured: dict[str, tuple[str, str]] = {}
+        for task_name, task in tasks.items():
+            for output, metrics in task.metrics().items():
+                for metric in metrics:
+                    metric.name = f"{task_name}_{metric.name}"
+                    self.measures[metric.name] = metric
+                    self._measured[metric.name] = (task_name, output)
+        self.loss_means = {
+            task: keras.metrics.Mean(name=f"{task}_loss") for task in tasks if len(tasks) > 1
+        }
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The weighted sum of the tasks' losses, each the mean over its labelled samples.
+
+        Args:
+            x: unused.
+            y: `{task: target}`; tasks that are not in it are left out.
+            y_pred: `{task: {output: tensor}}`.
+            sample_weight: None, or `{task: float [B]}`, 0 where a sample has no label.
+            training: unused.
+        """
+        del x, training
+        total = sum(self.losses, start=ops.zeros(()))
+        for name in y:
+            loss = self.tasks[name].loss(y[name], y_pred[name])
+            weight = _weight(sample_weight, name, loss)
+            mean = ops.sum(loss * weight) / ops.maximum(ops.sum(weight), 1e-6)
+            if name in self.loss_means:
+                self.loss_means[name].update_state(loss, sample_weight=weight)
+            total = total + self.loss_weights.get(name, 1.0) * mean
+        return total
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Updates the tasks' metrics and returns all results by name."""
+        del x
+        for name, metric in self.measures.items():
+            task, output = self._measured[name]
+            if task in y:
+                weight = None if sample_weight is None else sample_weight.get(task)
+                metric.update_state(y[task], y_pred[task][output], sample_weight=weight)
+        return self.get_metrics_result()
+
+    def pipeline(self, source: Source, labels: bool = True, **options: Any) -> Any:
+        """`mmkeras.pipeline` with this model's fields and, if `labels`, its tasks."""
+        return pipeline(source, self.fields, self.tasks if labels else None, **options)
+
+    def answer(self, samples: Any, batch_size: int = 32) -> Any:
+        """What a person reads, for one raw sample or several.
+
+        Args:
+            samples: `{field: value}` or a list of such dicts; a value is a text, a path, encoded
+                bytes, an array, or None. Fields may be missing.
+            batch_size: samples in one forward pass.
+
+        Returns:
+            `{task: {name: value}}` for one sample, a list of these for a list.
+
+        Raises:
+            ValueError: a sample names no known field, or a value cannot be read; the message names
+                sample, field, value and reason.
+        """
+        return answers.answer(self.fields, self.tasks, self.predict_on_batch, samples, batch_size)
+
+    def get_config(self) -> dict[str, Any]:
+        """Everything but the weights."""
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "fields": _serialize(self.fields),
+            "tasks": _serialize(self.tasks),
+            "encoders": _serialize(self.encoders),
+            "fusion": keras.saving.serialize_keras_object(self.fusion),
+            "modality_dropout": self.modality_dropout,
+            "loss_weights": self.loss_weights,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """The model that `get_config` described, with new weights."""
+        config = dict(config)
+        for part in ("fields", "tasks", "encoders"):
+            config[part] = {
+                name: keras.saving.deserialize_keras_object(value, custom_objects)
+                for name, value in config[part].items()
+            }
+        config["fusion"] = keras.saving.deserialize_keras_object(config["fusion"], custom_objects)
+        return cls(**config)
+
+
+def _default_encoder(modality: Modality, size: str, field: str, dropout: float) -> Encoder:
+    for kind in (getattr(encoder_kinds, name) for name in encoder_kinds.__all__):
+        if kind.reads == frozenset(modality.specs()):
+            return kind.for_modality(modality, size, name=f"{field}_encoder", dropout=dropout)
+    raise ValueError(
+        f"field {field!r}: {type(modality).__name__} has no default encoder; pass one in "
+        "encoders={field: ...}."
+    )
+
+
+def _free(shape: tuple[int, ...], ragged: bool) -> tuple[int | None, ...]:
+    """The shape with its first dimension left open where batches may be trimmed."""
+    return (None, *shape[1:]) if ragged else shape
+
+
+def _weight(sample_weight: Any, task: str, loss: Any) -> Any:
+    if sample_weight is None or task not in sample_weight:
+        return ops.ones_like(loss)
+    return ops.cast(sample_weight[task], loss.dtype)
+
+
+def _check_names(kind: str, named: Mapping[str, Any]) -> None:
+    if not named:
+        raise ValueError(f"a model needs at least one {kind}; got none.")
+    for name in named:
+        if not name.isidentifier():
+            raise ValueError(f"a {kind}'s name must be a Python identifier; got {name!r}.")
+
+
+def _check_known(argument: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ValueError(f"{argument} names {unknown}, but there are only {sorted(known)}.")
+
+
+def _serialize(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}

@@ -1,0 +1,6 @@
+"""Tasks: from a raw label to a target, a head, a loss, metrics, and back to what a person reads."""
+
+from mmkeras.tasks.classification import Classification
+from mmkeras.tasks.regression import Regression
+
+__all__ = ["Classification", "Regression"]

@@ -1,0 +1,223 @@
+"""`Classification`: one class, or any number of classes, for a sample."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from mmkeras.contracts.task import Task
+from mmkeras.layers.pooling import FieldPooling
+from mmkeras.losses.cross_entropy import binary_cross_entropy, cross_entropy
+from mmkeras.tokens import Tokens
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+@dataclasses.dataclass(frozen=True)
+class Classification(Task):
+    """Which class a sample belongs to; with `multi_label`, which classes, none among them.
+
+    Outputs: `logits` and `probabilities`, float [B, K]. Answer: `label` (with `multi_label`, the
+    labels of at least one half, joined by the separator) and `probability` of the likeliest class.
+
+    Args:
+        classes: the names, in the order of the outputs.
+        multi_label: any number of classes may apply at once.
+        label_smoothing: see `cross_entropy`.
+        class_weights: how much each class counts in the loss, as `{name: weight}` (the others
+            count 1) or as one number for each class.
+        separator: stands between the labels of one sample in a raw label.
+        dropout: fraction of each field's pooled features dropped in training.
+
+    Raises:
+        ValueError: fewer than two classes (one with `multi_label`), a class that is empty, occurs
+            twice or holds the separator; weights of unknown classes or of the wrong number.
+
+    Example:
+
+    >>> task = Classification(["negative", "positive"])
+    >>> task.target(tf.constant("positive")).numpy()
+    1
+    """
+
+    classes: tuple[str, ...]
+    multi_label: bool = False
+    label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] | None = None
+    separator: str = "|"
+    dropout: float = 0.1
+
+    def __init__(
+        self,
+        classes: Iterable[str],
+        multi_label: bool = False,
+        label_smoothing: float = 0.0,
+        class_weights: Mapping[str, float] | Iterable[float] | None = None,
+        separator: str = "|",
+        dropout: float = 0.1,
+    ):
+        if isinstance(classes, str):
+            raise ValueError(f"classes must be a list of names; got the string {classes!r}.")
+        classes = tuple(classes)
+        if len(classes) < (1 if multi_label else 2):
+            raise ValueError(f"Classification needs at least two classes; got {list(classes)}.")
+        for name in classes:
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"a class must be a non-empty string; got {name!r}.")
+            if classes.count(name) > 1:
+                raise ValueError(f"class {name!r} is named twice in {list(classes)}.")
+            if multi_label and separator in name:
+                raise ValueError(
+                    f"class {name!r} holds the separator {separator!r}; pass another separator."
+                )
+        if not 0.0 <= label_smoothing < 1.0:
+            raise ValueError(f"label_smoothing must be in [0, 1); got {label_smoothing}.")
+        if isinstance(class_weights, Mapping):
+            unknown = sorted(set(class_weights) - set(classes))
+            if unknown:
+                raise ValueError(f"class_weights names unknown classes {unknown}.")
+            class_weights = [class_weights.get(name, 1.0) for name in classes]
+        if class_weights is not None:
+            class_weights = tuple(float(weight) for weight in class_weights)
+            if len(class_weights) != len(classes) or min(class_weights) < 0:
+                raise ValueError(
+                    f"class_weights must be {len(classes)} numbers of at least 0, one for each "
+                    f"class; got {class_weights}."
+                )
+        for name, value in {
+            "classes": classes,
+            "multi_label": multi_label,
+            "label_smoothing": label_smoothing,
+            "class_weights": class_weights,
+            "separator": separator,
+            "dropout": dropout,
+        }.items():
+            object.__setattr__(self, name, value)
+
+    def encode(self, value: Any) -> bytes:
+        """A class name, or with `multi_label` names in a list or joined by the separator.
+
+        Example:
+
+        >>> Classification(["cat", "dog"], multi_label=True).encode(["cat", "dog"])
+        b'cat|dog'
+        """
+        if value is None:
+            return b""
+        if isinstance(value, bytes):
+            return value
+        if isinstance(value, str | int | bool):
+            return str(value).encode()
+        if self.multi_label and isinstance(value, list | tuple | set):
+            return self.separator.join(str(name) for name in value).encode()
+        raise TypeError(
+            f"a label must be a class name{' or a list of them' if self.multi_label else ''}; "
+            f"got {value!r}."
+        )
+
+    def target(self, raw: tf.Tensor) -> tf.Tensor:
+        """int32 [], the class; with `multi_label` float32 [K]. See `Task.target`."""
+        names = tf.strings.split(raw, self.separator) if self.multi_label else raw[None]
+        names = tf.strings.strip(names)
+        matches = names[:, None] == tf.constant(self.classes)[None, :]
+        known = tf.reduce_any(matches, axis=1) | (names == "")
+        check = tf.debugging.Assert(
+            tf.reduce_all(known),
+            ["unknown label", raw, f"; the classes are {', '.join(self.classes)}"],
+        )
+        with tf.control_dependencies([check]):
+            if self.multi_label:
+                return tf.cast(tf.reduce_any(matches, axis=0), tf.float32)
+            return tf.argmax(matches[0], output_type=tf.int32)
+
+    def head(self, name: str) -> keras.layers.Layer:
+        """Every field votes with its own logits; see `FieldPooling`."""
+        return ClassificationHead(
+            len(self.classes), multi_label=self.multi_label, dropout=self.dropout, name=name
+        )
+
+    def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
+        """Cross-entropy of each sample; with `multi_label`, binary and averaged over classes."""
+        measure = binary_cross_entropy if self.multi_label else cross_entropy
+        return measure(target, outputs["logits"], self.label_smoothing, self.class_weights)
+
+    def metrics(self) -> dict[str, list[keras.metrics.Metric]]:
+        """Accuracy; with `multi_label`, binary accuracy and macro F1 at one half."""
+        if self.multi_label:
+            accuracy = keras.metrics.BinaryAccuracy(name="accuracy")
+            f1 = keras.metrics.F1Score(average="macro", threshold=0.5, name="f1")
+            return {"probabilities": [accuracy, f1]}
+        return {"probabilities": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]}
+
+    def decode(self, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """`label` string [B], `probability` float [B], `probabilities` float [B, K]."""
+        probabilities = outputs["probabilities"]
+        classes = tf.constant(self.classes)
+        if self.multi_label:
+            ragged = tf.ragged.boolean_mask(
+                tf.broadcast_to(classes, tf.shape(probabilities)), probabilities >= 0.5
+            )
+            label = tf.strings.reduce_join(ragged, axis=1, separator=self.separator)
+        else:
+            label = tf.gather(classes, tf.argmax(probabilities, axis=1))
+        return {
+            "label": label,
+            "probability": tf.reduce_max(probabilities, axis=1),
+            "probabilities": probabilities,
+        }
+
+    def read(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """The answer with its probabilities under the names of their classes."""
+        return answer | {"probabilities": dict(zip(self.classes, answer["probabilities"]))}
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Three classes."""
+        return cls(["cat", "dog", "tree"])
+
+    def labels(self) -> list[bytes]:
+        """Every class."""
+        return [name.encode() for name in self.classes]
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class ClassificationHead(keras.layers.Layer):
+    """`{field: Tokens}` to `logits` and `probabilities`, float32 [B, K].
+
+    Args:
+        num_classes: K.
+        multi_label: probabilities by sigmoid instead of softmax.
+        dropout: see `FieldPooling`.
+    """
+
+    def __init__(
+        self, num_classes: int, multi_label: bool = False, dropout: float = 0.0, **kwargs: Any
+    ):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.multi_label = multi_label
+        self.pooling = FieldPooling(num_classes, dropout, name="pooling", dtype=self.dtype_policy)
+
+    def build(self, tokens_shape: Mapping[str, Tokens]) -> None:
+        self.pooling.build(tokens_shape)
+
+    def call(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> dict[str, Any]:
+        logits = ops.cast(self.pooling(dict(tokens), training=training), "float32")
+        probabilities = ops.sigmoid(logits) if self.multi_label else ops.softmax(logits)
+        return {"logits": logits, "probabilities": probabilities}
+
+    def compute_output_spec(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> Any:
+        batch = next(iter(tokens.values())).values.shape[0]
+        return {
+            name: keras.KerasTensor((batch, self.num_classes), dtype="float32")
+            for name in ("logits", "probabilities")
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "num_classes": self.num_classes,
+            "multi_label": self.multi_label,
+            "dropout": self.pooling.dropout.rate,
+        }

