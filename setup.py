@@ -38,6 +38,8 @@ setup(
         "numpy>=1.26",
         # Reading and writing of prepared datasets.
         "tensorflow-datasets>=4.9.8",
+        # tensorflow-datasets 4.9.10 imports it without declaring it.
+        "importlib-resources>=6",
         # Learns vocabularies; the trained tokenizer itself runs in TensorFlow.
         "tokenizers>=0.20",
     ],

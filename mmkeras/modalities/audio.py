@@ -156,7 +156,7 @@ class Audio(Modality):
             recording = _parse(raw)
             # The kernel looks beyond the last sample that is kept.
             rate = tf.cast(recording.sample_rate, tf.int64)
-            margin = rate * 2 * _ZEROS // min(self.sample_rate, 1_000) + 1
+            margin = 2 * _ZEROS * (rate // self.sample_rate + 1)
             wanted = rate * self.num_samples // self.sample_rate + margin
             mono = _mono(raw, recording, wanted)
             return tf.cond(
@@ -183,7 +183,7 @@ class Audio(Modality):
             seed: int32 [2].
         """
         chance = tf.unstack(tf.random.stateless_uniform([4], seed))
-        noise = tf.random.stateless_normal([self.num_samples], seed + [0, 1])
+        noise = tf.random.stateless_normal([self.num_samples], tf.random.fold_in(seed, 1))
         sound = tensors["waveform"][: tensors["length"]]
 
         steps = round(100 * self.speed)
@@ -303,7 +303,10 @@ def _parse(raw: tf.Tensor) -> _Recording:
 
     nowhere = tf.constant(-1, tf.int64)
     data, fmt, ds64 = tf.while_loop(
-        goes_on, step, [tf.constant(12, tf.int64), nowhere, nowhere], maximum_iterations=_MOST_CHUNKS
+        goes_on,
+        step,
+        [tf.constant(12, tf.int64), nowhere, nowhere],
+        maximum_iterations=_MOST_CHUNKS,
     )
     with _refuse(
         fmt < 0,
@@ -362,8 +365,8 @@ def _parse(raw: tf.Tensor) -> _Recording:
         width = bits // 8
     with _refuse(
         (channels < 1) | (block != channels * width) | (_number(chunk[:4]) < 16),
-        "Audio: the WAV file declares {} channels of {} bytes in frames of {} bytes, in a fmt chunk "
-        "of {}: its header contradicts itself; write it anew.",
+        "Audio: the WAV file declares {} channels of {} bytes in frames of {} bytes, in a fmt "
+        "chunk of {}: its header contradicts itself; write it anew.",
         channels,
         width,
         block,
@@ -383,9 +386,7 @@ def _parse(raw: tf.Tensor) -> _Recording:
 def _mono(raw: tf.Tensor, recording: _Recording, most: tf.Tensor) -> tf.Tensor:
     """The first `most` frames (int64 []) of a recording, the mean of its channels: float32 [S]."""
     frames = tf.minimum(recording.frames, most)
-    content = tf.strings.substr(
-        raw, recording.start, frames * recording.channels * recording.width
-    )
+    content = tf.strings.substr(raw, recording.start, frames * recording.channels * recording.width)
 
     def integer(dtype: tf.DType) -> tf.Tensor:
         return tf.cast(tf.io.decode_raw(content, dtype), tf.float32) / -float(dtype.min)
@@ -502,6 +503,8 @@ def _refuse(condition: tf.Tensor, template: str, *values: tf.Tensor) -> Any:
 
 
 def _readable(raw: tf.Tensor) -> tf.Tensor:
-    """Bytes as printable ASCII, because an error message has to be valid UTF-8."""
-    names = [chr(i) if 32 < i < 127 and chr(i) not in "\\'\"" else f"\\x{i:02x}" for i in range(256)]
-    return tf.strings.reduce_join(tf.gather(names, tf.cast(tf.io.decode_raw(raw, tf.uint8), tf.int32)))
+    """Bytes as letters, digits and <hex>, because an error message has to be valid UTF-8."""
+    names = [chr(i) if chr(i).isalnum() and i < 128 else f"<{i:02x}>" for i in range(256)]
+    return tf.strings.reduce_join(
+        tf.gather(names, tf.cast(tf.io.decode_raw(raw, tf.uint8), "int32"))
+    )

@@ -1,6 +1,7 @@
 """`Image`: an encoded picture becomes pixels."""
 
 import dataclasses
+import numbers
 from typing import Any, ClassVar, Self
 
 import keras
@@ -11,6 +12,8 @@ from mmkeras.contracts.modality import Modality, TensorSpec
 
 #: The EXIF data of a JPEG stands in its first segments, of 64 KiB at most each.
 _EXIF_WINDOW = 1 << 17
+#: What says that a colour of a GIF is transparent stands before its first frame.
+_GIF_WINDOW = 1 << 16
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -72,7 +75,8 @@ class Image(Modality):
         levels = {1, self.channels}
         checks = {
             "size": (
-                np.shape(self.size) in {(), (2,)} and np.all(np.asarray(self.size) >= 1),
+                np.shape(self.size) in {(), (2,)}
+                and all(isinstance(n, numbers.Integral) and n >= 1 for n in self._sides),
                 "a number of pixels from 1 up, or (height, width)",
             ),
             "channels": (self.channels in {1, 3}, "3 for colour or 1 for grey"),
@@ -100,12 +104,12 @@ class Image(Modality):
     @property
     def height(self) -> int:
         """Rows of pixels."""
-        return int(self.size if np.ndim(self.size) == 0 else self.size[0])
+        return self._sides[0]
 
     @property
     def width(self) -> int:
         """Columns of pixels."""
-        return int(self.size if np.ndim(self.size) == 0 else self.size[1])
+        return self._sides[1]
 
     def encode(self, value: Any) -> bytes:
         """Turns what a person hands in into an encoded picture.
@@ -215,15 +219,19 @@ class Image(Modality):
         grey = np.uint8(127 * (1 + np.sin(x * y / 40)))
         return [self.encode(np.concatenate([colours, opacity], -1)), jpeg, self.encode(grey)]
 
+    @property
+    def _sides(self) -> tuple[int, ...]:
+        return self.size if isinstance(self.size, tuple) else (self.size, self.size)
+
     def _fit(self, picture: tf.Tensor) -> tf.Tensor:
         """uint8 [h, w, 3] to float32 [H, W, 3] in [0, 255]."""
         goal = tf.constant([self.height, self.width])
-        shape = tf.shape(picture)[:2]
         if self.fit == "stretch":
             return tf.image.resize(picture, goal, antialias=True)
-        scales = tf.cast(goal, tf.float64) / tf.cast(shape, tf.float64)
+        shape = tf.shape(picture)[:2]
+        scales = goal / shape
         if self.fit == "crop":
-            kept = _rounded(goal / tf.reduce_max(scales), shape)
+            kept = _rounded(tf.cast(goal, tf.float64) / tf.reduce_max(scales), shape)
             top, left = tf.unstack((shape - kept) // 2)
             picture = picture[top : top + kept[0], left : left + kept[1]]
             return tf.image.resize(picture, goal, antialias=True)
@@ -243,10 +251,10 @@ class Image(Modality):
     def _move(self, levels: tf.Tensor, *chance: tf.Tensor) -> tf.Tensor:
         """A random part, flip and turn, as one affine map, so that pixels are resampled once."""
         area = self.min_crop + (1 - self.min_crop) * chance[0]
-        # Of the same area, between 3:4 and 4:3 as wide, where the picture is large enough for it.
-        aspect = tf.exp(tf.math.log(4 / 3) * (2 * chance[1] - 1) * float(self.min_crop < 1))
-        wide = tf.minimum(tf.sqrt(area * aspect), 1.0)
-        high = tf.minimum(tf.sqrt(area / aspect), 1.0)
+        # From 3:4 to 4:3 of the picture's own shape, where an area so large leaves room for it.
+        widest = tf.minimum(tf.math.log(4 / 3), -tf.math.log(area))
+        aspect = tf.exp(widest * (2 * chance[1] - 1))
+        wide, high = tf.sqrt(area * aspect), tf.sqrt(area / aspect)
         mirror = tf.where((chance[2] < 0.5) & self.flip, -1.0, 1.0)
         angle = np.pi / 180 * self.rotation_deg * (2 * chance[3] - 1)
         middle = tf.constant([(self.width - 1) / 2, (self.height - 1) / 2], tf.float32)
@@ -287,8 +295,7 @@ class Image(Modality):
     def _hide(self, pixels: tf.Tensor, *chance: tf.Tensor) -> tf.Tensor:
         area = 0.02 + 0.18 * chance[0]
         aspect = tf.exp(tf.math.log(3.0) * (2 * chance[1] - 1))
-        high = tf.minimum(tf.sqrt(area * aspect), 1.0)
-        wide = tf.minimum(tf.sqrt(area / aspect), 1.0)
+        wide, high = tf.sqrt(area * aspect), tf.sqrt(area / aspect)
         y = (tf.range(self.height, dtype=tf.float32) + 0.5) / self.height - chance[2] * (1 - high)
         x = (tf.range(self.width, dtype=tf.float32) + 0.5) / self.width - chance[3] * (1 - wide)
         inside = ((y >= 0) & (y < high))[:, None] & ((x >= 0) & (x < wide))[None, :]
@@ -326,7 +333,8 @@ def _decode(raw: tf.Tensor, background: tuple[int, int, int], max_pixels: int) -
 
     def gif() -> tf.Tensor:
         with _at_most(max_pixels, _number(head[8:10]), _number(head[6:8])):
-            return tf.io.decode_image(raw, channels=3, expand_animations=False)
+            opaque = _gif_over_background(raw, background)
+            return tf.io.decode_image(opaque, channels=3, expand_animations=False)
 
     def bmp() -> tf.Tensor:
         with _at_most(max_pixels, tf.abs(_number(head[22:26])), _number(head[18:22])):
@@ -364,9 +372,54 @@ def _over_background(picture: tf.Tensor, background: tuple[int, int, int]) -> tf
     return tf.cast(tf.round(behind + (colours - behind) * opacity), tf.uint8)
 
 
+def _gif_over_background(raw: tf.Tensor, background: tuple[int, int, int]) -> tf.Tensor:
+    """A GIF (string []) whose first frame is opaque: its transparent colour is the background.
+
+    TensorFlow shows transparent parts in black. See "Graphics Interchange Format, version 89a"
+    (1990), sections 18 to 24.
+    """
+    head = tf.cast(tf.io.decode_raw(raw, tf.uint8, fixed_length=_GIF_WINDOW), tf.int32)
+
+    def goes_on(position: tf.Tensor, control: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
+        del control
+        return (position < _GIF_WINDOW - 256) & (inside | (head[position] == ord("!")))
+
+    def step(position: tf.Tensor, control: tf.Tensor, inside: tf.Tensor) -> list[tf.Tensor]:
+        # An extension is its two-byte name and blocks, each begun by its length; one of 0 ends it.
+        is_control = ~inside & (head[position + 1] == 0xF9)
+        length = tf.where(inside, head[position] + 1, 2)
+        return [position + length, tf.where(is_control, position, control), length > 1]
+
+    def table_size(flags: tf.Tensor) -> tf.Tensor:
+        return tf.where(flags >= 128, tf.bitwise.left_shift(6, flags % 8), 0)
+
+    image, control, _ = tf.while_loop(
+        goes_on,
+        step,
+        [13 + table_size(head[10]), tf.constant(-1), tf.constant(False)],
+        maximum_iterations=1_000,
+    )
+    flags = head[tf.maximum(control, 0) + 3]
+    table = tf.where(head[image + 9] >= 128, image + 10, 13)
+    colour = table + 3 * head[tf.maximum(control, 0) + 6]
+    found = (control >= 0) & (flags % 2 == 1) & (head[image] == ord(","))
+
+    return tf.cond(
+        found & (colour + 3 < tf.strings.length(raw)),
+        lambda: _replaced(_replaced(raw, control + 3, b"\0"), colour, bytes(background)),
+        lambda: raw,
+    )
+
+
+def _replaced(raw: tf.Tensor, start: tf.Tensor, new: bytes) -> tf.Tensor:
+    """A byte string (string []) with other bytes from `start` (int32 []) on."""
+    behind = tf.strings.substr(raw, start + len(new), tf.int32.max)
+    return tf.strings.join([tf.strings.substr(raw, 0, start), new, behind])
+
+
 def _bmp_with_palette(raw: tf.Tensor, head: tf.Tensor) -> tf.Tensor:
     """TensorFlow gives the palette's indices as if they were levels of grey."""
-    indices = tf.io.decode_bmp(raw, channels=1)[..., 0]
+    indices = tf.io.decode_bmp(raw)[..., 0]
     start = tf.minimum(14 + _number(head[14:18]), tf.strings.length(raw))
     palette = tf.io.decode_raw(
         tf.strings.substr(raw, start, 4 * 256), tf.uint8, fixed_length=4 * 256
@@ -454,6 +507,8 @@ def _refuse(condition: tf.Tensor, template: str, *values: tf.Tensor) -> Any:
 
 
 def _readable(raw: tf.Tensor) -> tf.Tensor:
-    """Bytes as printable ASCII, because an error message has to be valid UTF-8."""
-    names = [chr(i) if 32 < i < 127 and chr(i) not in "\\'\"" else f"\\x{i:02x}" for i in range(256)]
-    return tf.strings.reduce_join(tf.gather(names, tf.cast(tf.io.decode_raw(raw, tf.uint8), tf.int32)))
+    """Bytes as letters, digits and <hex>, because an error message has to be valid UTF-8."""
+    names = [chr(i) if chr(i).isalnum() and i < 128 else f"<{i:02x}>" for i in range(256)]
+    return tf.strings.reduce_join(
+        tf.gather(names, tf.cast(tf.io.decode_raw(raw, tf.uint8), "int32"))
+    )

@@ -1,0 +1,6 @@
+"""Sources: where raw samples come from."""
+
+from mmkeras.sources.table import Table
+from mmkeras.sources.tfds import TFDS
+
+__all__ = ["TFDS", "Table"]
