@@ -99,6 +99,10 @@ class Modality(abc.ABC):
         del length
         return batch
 
+    def resources(self) -> list[Any]:
+        """TensorFlow resources, such as lookup tables, that an export has to take along."""
+        return []
+
     @classmethod
     @abc.abstractmethod
     def tiny(cls) -> Self:

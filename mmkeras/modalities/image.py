@@ -210,7 +210,7 @@ class Image(Modality):
         return cls(size=16)
 
     def samples(self) -> list[bytes]:
-        """A PNG with a transparent corner, a wide JPEG and a grey BMP-sized PNG."""
+        """A PNG with a transparent corner, a wide JPEG and a grey PNG."""
         y, x = np.mgrid[:24, :32].astype("float32")
         red, green, blue = x / 31, y / 23, (x + y) / 54
         colours = np.stack([red, green, blue], axis=-1)

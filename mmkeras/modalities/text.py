@@ -140,6 +140,10 @@ class Text(Modality):
         """Cuts `token_ids` [B, T] to [B, length]."""
         return {"token_ids": batch["token_ids"][:, :length]}
 
+    def resources(self) -> list[Any]:
+        """The tokenizer's lookup table."""
+        return list(self.tokenizer.resources)
+
     @classmethod
     def adapt(
         cls,

@@ -1,0 +1,90 @@
+"""`litert`: tensors in, outputs out, for a device."""
+
+import dataclasses
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mmkeras.export.signatures import flat, raw_samples, tensors_signature
+from mmkeras.export.verify import ExportError, Verification, verify
+from mmkeras.model import MultimodalModel
+
+SIGNATURE = "tensors"
+
+
+def litert(
+    model: MultimodalModel,
+    path: str | Path,
+    samples: Any = None,
+    overwrite: bool = False,
+    tolerance: float = 1e-4,
+) -> Verification:
+    """Writes a LiteRT (TFLite) file, runs it in ai-edge-litert and compares.
+
+    Its one signature, `tensors`, takes one sample: the tensors of `model.fields.specs()` with a
+    leading 1, every shape static; audio is a waveform, since the spectrogram is part of the model.
+    It uses built-in operations alone: no Flex, no custom one, no lookup table.
+
+    Nothing stands at `path` until all of it is written and verified.
+
+    Args:
+        model: the model.
+        path: `.../<name>.tflite`.
+        samples: raw samples for the comparison; the modalities' own if None.
+        overwrite: replaces what stands at `path`.
+        tolerance: the largest difference allowed between exported model and model.
+
+    Returns:
+        What was measured.
+
+    Raises:
+        ValueError: the path does not end in `.tflite`.
+        FileExistsError: something stands at `path`, and `overwrite` is False.
+        ExportError: the model does not convert to built-in operations, does not run or answers
+            differently.
+        ImportError: the `export` extra is not installed.
+    """
+    path = Path(path)
+    if path.suffix != ".tflite":
+        raise ValueError(f"path must end in .tflite; got {path}.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; pass overwrite=True or another name.")
+    try:
+        import ai_edge_litert  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            'the comparison needs ai-edge-litert; install it with pip install "mmkeras[export]".'
+        ) from error
+    raw = raw_samples(model, samples)
+    tensors = model.fields.preprocess_batch({f: tf.constant(v) for f, v in raw.items()})
+    expected = flat(model(tensors, training=False))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        draft.write_bytes(_convert(model, Path(folder) / "saved_model"))
+        seen = verify(
+            draft,
+            "litert",
+            inputs={SIGNATURE: {name: tensor.numpy() for name, tensor in tensors.items()}},
+            expected={SIGNATURE: {name: tensor.numpy() for name, tensor in expected.items()}},
+            tolerance=tolerance,
+        )
+        os.replace(draft, path)
+    return dataclasses.replace(seen, path=path)
+
+
+def _convert(model: MultimodalModel, folder: Path) -> bytes:
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(SIGNATURE, tensors_signature(model, batch_size=1))
+    archive.write_out(str(folder), verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[SIGNATURE])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    try:
+        return converter.convert()
+    except Exception as error:  # The converter's own error type is private.
+        raise ExportError(f"the model does not convert to built-in operations: {error}") from error

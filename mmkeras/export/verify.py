@@ -1,0 +1,111 @@
+"""Runs an exported model in its real runtime, in a fresh process, and compares it with the model."""
+
+import dataclasses
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+RUNTIMES = Path(__file__).parent / "runtimes"
+
+
+class ExportError(RuntimeError):
+    """An exported model does not run, or does not answer as the model does."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What was seen when the exported model was run.
+
+    Attributes:
+        path: what was run.
+        runtime: by which runtime: `"tensorflow"` or `"ai-edge-litert"`.
+        signatures: which signatures were compared.
+        max_difference: the largest difference from the model's own outputs.
+        size_bytes: the size of all its files.
+        latency_ms: the median time of one call with one sample.
+    """
+
+    path: Path
+    runtime: str
+    signatures: tuple[str, ...]
+    max_difference: float
+    size_bytes: int
+    latency_ms: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: {' and '.join(self.signatures)} agree with the model to "
+            f"{self.max_difference:.1e} in {self.runtime}, {self.size_bytes / 2**20:.2f} MiB, "
+            f"{self.latency_ms:.1f} ms a sample"
+        )
+
+
+def verify(
+    path: Path,
+    runtime: str,
+    inputs: Mapping[str, Arrays],
+    expected: Mapping[str, Arrays],
+    tolerance: float = 1e-4,
+) -> Verification:
+    """Runs every signature on its inputs and compares all outputs.
+
+    Args:
+        path: the exported model.
+        runtime: the name of a script in `runtimes/`: `"saved_model"` or `"litert"`.
+        inputs: `{signature: {name: array [B, ...]}}`.
+        expected: `{signature: {name: array [B, ...]}}`, the model's own outputs.
+        tolerance: the largest difference allowed; texts must be equal.
+
+    Raises:
+        ExportError: the runtime fails, lacks an output or differs; the message says where.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        given, made = Path(folder) / "inputs", Path(folder) / "outputs"
+        given.write_bytes(pickle.dumps(inputs))
+        command = [sys.executable, str(RUNTIMES / f"{runtime}.py"), str(path), given, made]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            last = "\n".join(done.stderr.strip().splitlines()[-15:])
+            raise ExportError(f"{path} does not run in a fresh process:\n{last}")
+        result = pickle.loads(made.read_bytes())
+    if result["foreign"]:
+        raise ExportError(f"{path} imported {result['foreign']}, which a server does not have.")
+    largest = 0.0
+    for signature, outputs in expected.items():
+        got = result["outputs"][signature]
+        if set(got) != set(outputs):
+            raise ExportError(
+                f"{path}, {signature}: gives {sorted(got)} instead of {sorted(outputs)}."
+            )
+        for name, value in outputs.items():
+            difference = _difference(got[name], value)
+            if not difference <= tolerance:
+                raise ExportError(
+                    f"{path}, {signature}: {name} differs from the model's by {difference}, more "
+                    f"than {tolerance}."
+                )
+            largest = max(largest, difference)
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return Verification(
+        path=path,
+        runtime={"saved_model": "tensorflow", "litert": "ai-edge-litert"}[runtime],
+        signatures=tuple(expected),
+        max_difference=largest,
+        size_bytes=sum(file.stat().st_size for file in files),
+        latency_ms=result["latency_ms"],
+    )
+
+
+def _difference(got: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference; infinite where shapes or texts differ."""
+    if got.shape != expected.shape:
+        return float("inf")
+    if expected.dtype.kind in "OSU":
+        return 0.0 if bool(np.all(got == expected)) else float("inf")
+    return float(np.max(np.abs(got.astype("float64") - expected.astype("float64")), initial=0.0))
