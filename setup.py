@@ -58,6 +58,7 @@ setup(
             "pyright>=1.1.390",
             "pytest>=8",
             "ruff>=0.8",
+            "soundfile>=0.12",
         ],
     },
     entry_points={"console_scripts": ["mmkeras = mmkeras.cli:main"]},

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from mmkeras.contracts.modality import Modality, TensorSpec
@@ -132,15 +131,14 @@ class Fields(Mapping[str, Modality]):
             trimmed[field] = self[field].trim(trimmed[field], longest)
         return self.join(trimmed)
 
-    def without(
-        self, flat: Mapping[str, np.ndarray], fields: Iterable[str]
-    ) -> dict[str, np.ndarray]:
+    def without(self, flat: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
         """A batch (tensors with a leading B) in which some fields are absent from every sample."""
-        flat = dict(flat)
+        changed = self.split(flat)
         for field in fields:
             for name, value in self[field].absent().items():
-                like = np.asarray(flat[f"{field}_{name}"])
-                flat[f"{field}_{name}"] = np.zeros_like(like) + value[
-                    tuple(slice(0, n) for n in like.shape[1:])
-                ].astype(like.dtype)
-        return flat
+                here = tf.convert_to_tensor(changed[field][name])
+                # A batch may be trimmed: absent values are cut to its lengths.
+                shape = tf.shape(here)
+                cut = tf.slice(tf.constant(value), tf.zeros_like(shape[1:]), shape[1:])
+                changed[field][name] = tf.broadcast_to(tf.cast(cut, here.dtype), shape)
+        return self.join(changed)

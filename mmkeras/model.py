@@ -173,6 +173,10 @@ class MultimodalModel(keras.Model):
         """
         return answers.answer(self.fields, self.tasks, self.predict_on_batch, samples, batch_size)
 
+    def decode(self, outputs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """What a person reads, from the model's outputs for a batch: a dict for each sample."""
+        return answers.decode(self.tasks, outputs)
+
     def get_config(self) -> dict[str, Any]:
         """Everything but the weights."""
         return {

@@ -1,1 +1,6 @@
-"""To be filled."""
+"""Evaluation: the tasks' own metrics, for every subset of the fields."""
+
+from mmkeras.evaluation.baselines import baselines
+from mmkeras.evaluation.subsets import evaluate_subsets, subsets
+
+__all__ = ["baselines", "evaluate_subsets", "subsets"]

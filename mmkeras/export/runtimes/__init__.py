@@ -1,1 +1,1 @@
-"""Scripts that run an exported model in a process of its own, without mmkeras and Keras."""
+"""Scripts that run an exported model in a process of its own, without mmkeras."""

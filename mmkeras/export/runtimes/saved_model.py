@@ -1,4 +1,4 @@
-"""Runs the signatures of a SavedModel; imports TensorFlow and nothing of mmkeras or Keras.
+"""Runs the signatures of a SavedModel; imports TensorFlow and nothing of mmkeras.
 
 Called as `python saved_model.py MODEL INPUTS OUTPUTS`. INPUTS and OUTPUTS are pickles of
 `{signature: {name: array}}`; OUTPUTS holds the median latency of one call too, in milliseconds.
@@ -27,6 +27,6 @@ if __name__ == "__main__":
             start = time.perf_counter()
             call(**one)
             times.append(1000 * (time.perf_counter() - start))
-    foreign = sorted({"keras", "mmkeras"} & set(sys.modules))
+    foreign = sorted({"mmkeras", "tensorflow_text"} & set(sys.modules))
     result = {"outputs": answers, "latency_ms": statistics.median(times), "foreign": foreign}
     Path(outputs_path).write_bytes(pickle.dumps(result))

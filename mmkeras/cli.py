@@ -1,0 +1,232 @@
+"""The `mmkeras` command: demo, train, evaluate, predict, export.
+
+Exit codes: 0 done, 1 the data, the model or a file is not right (the message says which), 2 the
+command line is not.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+# Before TensorFlow is imported: its start-up notes are for TensorFlow's developers.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit code.
+
+    Args:
+        arguments: without the program's name; `sys.argv` if None.
+    """
+    given = _parser().parse_args(arguments)
+    try:
+        given.run(given)
+    except (ValueError, KeyError, TypeError, OSError, ImportError, RuntimeError) as error:
+        if given.traceback:
+            raise
+        print(f"mmkeras {given.command}: {_message(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"mmkeras {given.command}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mmkeras", description="Multimodal Transformers in TensorFlow and Keras."
+    )
+    parser.add_argument("--traceback", action="store_true", help="show where an error was raised")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="the main job on embedded data, in a few minutes")
+    demo.add_argument("--out", default="runs/demo", help="folder of the results (%(default)s)")
+    demo.set_defaults(run=_demo)
+
+    train = commands.add_parser("train", help="train a recipe, or a model for a table")
+    train.add_argument("recipe", nargs="?", help="name of a recipe, or a .py file that sets one")
+    _add_table(train)
+    for option, what in (
+        ("text", "texts"),
+        ("image", "paths of pictures"),
+        ("audio", "paths of WAV files"),
+        ("classify", "one class"),
+        ("multi-label", "any number of classes, joined by |"),
+        ("regress", "a number"),
+    ):
+        train.add_argument(
+            f"--{option}", nargs="+", default=[], metavar="COLUMN", help=f"columns of {what}"
+        )
+    train.add_argument("--size", default="small", help="tiny, small (default) or base")
+    train.add_argument("--modality-dropout", type=float, default=0.0, metavar="RATE",
+                       help="hides fields at random in training (0 to 1)")  # fmt: skip
+    train.add_argument("--split-by", metavar="COLUMN", help="keep rows of one group together")
+    train.add_argument("--split-column", metavar="COLUMN", help="says train, validation or test")
+    train.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE",
+                       help="other values of the recipe, such as epochs=3")  # fmt: skip
+    train.add_argument("--out", required=True, help="folder of the results")
+    train.set_defaults(run=_train)
+
+    evaluate = commands.add_parser("evaluate", help="metrics for every subset of the fields")
+    evaluate.add_argument("model", help="a .keras file")
+    evaluate.add_argument("--recipe", help="evaluate on the test part of this recipe")
+    _add_table(evaluate)
+    evaluate.add_argument("--json", action="store_true", help="print JSON")
+    evaluate.set_defaults(run=_evaluate)
+
+    predict = commands.add_parser("predict", help="answers for one sample or a table")
+    predict.add_argument("model", help="a .keras file")
+    predict.add_argument("values", nargs="*", metavar="FIELD=VALUE",
+                         help="a text, or the path of a picture or WAV file")  # fmt: skip
+    _add_table(predict)
+    predict.set_defaults(run=_predict)
+
+    export = commands.add_parser("export", help="write and verify a SavedModel or a LiteRT file")
+    export.add_argument("model", help="a .keras file")
+    export.add_argument("path", help="<name>/<version> for a SavedModel, or <name>.tflite")
+    export.add_argument("--overwrite", action="store_true", help="replace what stands there")
+    export.set_defaults(run=_export)
+    return parser
+
+
+def _add_table(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--table", metavar="FILE", help="CSV, TSV, JSONL or Parquet")
+    parser.add_argument("--on-error", choices=["raise", "skip"], default="raise",
+                        help="what to do about bad samples (%(default)s)")  # fmt: skip
+
+
+def _demo(given: argparse.Namespace) -> None:
+    from mmkeras.demo import demo
+
+    demo(given.out, say=lambda line: print(line, flush=True))
+
+
+def _train(given: argparse.Namespace) -> None:
+    from mmkeras import recipes
+    from mmkeras.evaluation import evaluate_subsets
+    from mmkeras.recipes.table import table_recipe
+    from mmkeras.training import train
+
+    if (given.recipe is None) == (given.table is None):
+        raise ValueError("name either a recipe or a --table.")
+    if given.recipe:
+        recipe = recipes.load(given.recipe)
+    else:
+        split = {"by": given.split_by, "column": given.split_column}
+        recipe = table_recipe(
+            given.table,
+            text=given.text,
+            image=given.image,
+            audio=given.audio,
+            classify=given.classify,
+            multi_label=given.multi_label,
+            regress=given.regress,
+            size=given.size,
+            modality_dropout=given.modality_dropout,
+            split=split,
+        )
+    changes = dict(_setting(text) for text in given.set)
+    if given.on_error == "skip":
+        changes["pipeline"] = {**recipe.pipeline, "on_error": "skip"}
+    run = train(recipe.replace(**changes), given.out)
+    if "test" in run.sources:
+        _print_scores(evaluate_subsets(run.model, run.sources["test"], on_error=given.on_error))
+    print(f"The model is in {run.folder / 'model.keras'}.")
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from mmkeras import recipes
+    from mmkeras.evaluation import evaluate_subsets
+    from mmkeras.sources import Table
+
+    if (given.recipe is None) == (given.table is None):
+        raise ValueError("name either a --recipe or a --table.")
+    model = _load(given.model)
+    source = Table(given.table) if given.table else recipes.load(given.recipe).sources()["test"]
+    scores = evaluate_subsets(model, source, on_error=given.on_error)
+    if given.json:
+        print(json.dumps({" + ".join(subset): values for subset, values in scores.items()}))
+    else:
+        _print_scores(scores)
+
+
+def _predict(given: argparse.Namespace) -> None:
+    from mmkeras.sources import Table
+
+    if bool(given.values) == (given.table is not None):
+        raise ValueError("give either FIELD=VALUE pairs or a --table.")
+    model = _load(given.model)
+    if given.table:
+        table = Table(given.table)
+        known = [field for field in model.fields if field in table.columns]
+        if not known:
+            raise ValueError(
+                f"{given.table} has none of the model's fields {list(model.fields)}; it has "
+                f"{list(table.columns)}."
+            )
+        for batch in model.pipeline(table, labels=False, only=known, on_error=given.on_error):
+            for answer in model.decode(model.predict_on_batch(batch)):
+                print(json.dumps(answer, ensure_ascii=False))
+        return
+    sample = dict(_pair(text) for text in given.values)
+    for task, answer in model.answer(sample).items():
+        print(f"{task}: {answer.get('label', answer.get('value'))}")
+        probabilities = answer.get("probabilities", {})
+        for name, value in sorted(probabilities.items(), key=lambda item: -item[1])[:5]:
+            print(f"    {value:6.1%}  {name}")
+
+
+def _export(given: argparse.Namespace) -> None:
+    from mmkeras import export
+
+    kind = export.litert if given.path.endswith(".tflite") else export.saved_model
+    print(kind(_load(given.model), given.path, overwrite=given.overwrite))
+
+
+def _load(path: str) -> Any:
+    import keras
+
+    import mmkeras
+
+    if not Path(path).is_file():
+        raise ValueError(f"{path} does not exist; name the .keras file that training wrote.")
+    model = keras.saving.load_model(path)
+    if not isinstance(model, mmkeras.MultimodalModel):
+        raise ValueError(f"{path} holds a {type(model).__name__}, not a MultimodalModel.")
+    return model
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"expected NAME=VALUE; got {text!r}.")
+    return name, value
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, value = _pair(text)
+    try:
+        return name, json.loads(value.lower() if value in ("True", "False") else value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def _print_scores(scores: dict[tuple[str, ...], dict[str, float]]) -> None:
+    width = max(len(" + ".join(subset)) for subset in scores)
+    for subset, values in scores.items():
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+        print(f"{' + '.join(subset):{width}}  {shown}")
+
+
+def _message(error: Exception) -> str:
+    """What an error says, without TensorFlow's wrapping of an error raised in a pipeline."""
+    text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+    return str(text).split("ValueError: ", 1)[-1].split("\n\n", 1)[0].split("\nTraceback", 1)[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

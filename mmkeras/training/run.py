@@ -1,0 +1,119 @@
+"""`train`: a recipe becomes a trained model in a folder."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mmkeras.contracts import Source
+from mmkeras.model import MultimodalModel
+from mmkeras.training.recipe import Recipe
+
+
+@dataclasses.dataclass
+class Run:
+    """What a training run made.
+
+    Attributes:
+        model: the trained model.
+        sources: what it was made from, by part.
+        history: one value for each epoch, by metric.
+        folder: holds `model.keras`, `history.csv` and TensorBoard's `logs`.
+    """
+
+    model: MultimodalModel
+    sources: Mapping[str, Source]
+    history: dict[str, list[float]]
+    folder: Path
+
+
+def train(
+    recipe: Recipe,
+    folder: str | Path,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int | str = "auto",
+) -> Run:
+    """Trains a recipe's model with `fit` and Keras' own callbacks.
+
+    A run that was interrupted goes on at its last whole epoch when it is started again with the
+    same folder (BackupAndRestore).
+
+    Args:
+        recipe: the experiment.
+        folder: where the results go; made if missing.
+        callbacks: further callbacks.
+        verbose: as in `fit`.
+
+    Returns:
+        The model and its history.
+
+    Raises:
+        FileExistsError: the folder holds a finished run.
+    """
+    folder = Path(folder)
+    finished = folder / "model.keras"
+    if finished.exists():
+        raise FileExistsError(f"{finished} exists; name another folder or remove it.")
+    folder.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(recipe.seed)
+    before = keras.config.dtype_policy()
+    if recipe.mixed_precision:
+        half = "float16" if tf.config.list_physical_devices("GPU") else "bfloat16"
+        keras.config.set_dtype_policy(f"mixed_{half}")
+    try:
+        sources = recipe.sources()
+        model = recipe.model(sources["train"])
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.compile(
+        optimizer=recipe.optimizer(len(sources["train"])), jit_compile=recipe.jit_compile
+    )
+    options = {"batch_size": recipe.batch_size, "cache": recipe.cache} | dict(recipe.pipeline)
+    data = model.pipeline(
+        sources["train"],
+        shuffle=True,
+        augment=recipe.augment,
+        seed=recipe.seed,
+        deterministic=False,
+        **options,
+    )
+    validation = None
+    if "validation" in sources:
+        validation = model.pipeline(sources["validation"], **options)
+    history = model.fit(
+        data,
+        validation_data=validation,
+        epochs=recipe.epochs,
+        verbose=verbose,
+        # The pipeline shuffles.
+        shuffle=False,
+        callbacks=[
+            keras.callbacks.TerminateOnNaN(),
+            keras.callbacks.BackupAndRestore(str(folder / "backup")),
+            keras.callbacks.CSVLogger(str(folder / "history.csv"), append=True),
+            keras.callbacks.TensorBoard(str(folder / "logs"), write_graph=False),
+            *callbacks,
+        ],
+    ).history
+    # Written under another name first: a model that is there is whole.
+    draft = folder / "unfinished.keras"
+    model.save(draft)
+    draft.rename(finished)
+    shutil.rmtree(folder / "backup", ignore_errors=True)
+    _write_recipe(recipe, folder)
+    return Run(model, sources, history, folder)
+
+
+def _write_recipe(recipe: Recipe, folder: Path) -> None:
+    plain: dict[str, Any] = {
+        field.name: getattr(recipe, field.name)
+        for field in dataclasses.fields(recipe)
+        if field.name not in ("sources", "model")
+    }
+    text = json.dumps(plain | {"pipeline": dict(recipe.pipeline)}, indent=2)
+    (folder / "recipe.json").write_text(text + "\n", encoding="utf-8")
