@@ -59,6 +59,7 @@ setup(
             "pytest>=8",
             "ruff>=0.8",
             "soundfile>=0.12",
+            "tensorboard>=2.19",
         ],
     },
     entry_points={"console_scripts": ["mmkeras = mmkeras.cli:main"]},

@@ -1,6 +1,6 @@
 """mmkeras: multimodal Transformers in TensorFlow and Keras.
 
-    raw sample ─Modality→ tensors ─Encoder→ Tokens ─Fusion→ Tokens ─Task→ outputs ─decode→ answer
+raw sample ─Modality→ tensors ─Encoder→ Tokens ─Fusion→ Tokens ─Task→ outputs ─decode→ answer
 """
 
 from mmkeras import datasets, encoders, evaluation, export, fusions, layers, sources, training

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from mmkeras.contracts.task import Task
+from mmkeras.diagnosis import diagnose, reason_of
 from mmkeras.fields import Fields
-from mmkeras.pipeline import pipeline
 from mmkeras.sources import Table
 
 
@@ -41,15 +41,25 @@ def answer(
             )
     if not rows:
         return []
-    complete = [{field: row.get(field) for field in fields} for row in rows]
+    table = Table([{field: row.get(field) for field in fields} for row in rows])
+    encoders = {field: modality.encode for field, modality in fields.items()}
+    cells = list(table.rows(encoders, [f for f, modality in fields.items() if modality.is_file]))
     answers: list[dict[str, Any]] = []
-    try:
-        for batch in pipeline(Table(complete), fields, batch_size=batch_size):
-            outputs = predict({name: tensor.numpy() for name, tensor in batch.items()})
-            answers += decode(tasks, outputs)
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(_first_line(error)) from error
+    for start in range(0, len(cells), batch_size):
+        inputs = _inputs(fields, table, cells[start : start + batch_size])
+        answers += decode(tasks, predict(inputs))
     return answers[0] if one else answers
+
+
+def _inputs(fields: Fields, table: Table, cells: list[tuple[Any, Any]]) -> dict[str, np.ndarray]:
+    try:
+        raw = [table.load(row) for _, row in cells]
+        stacked = {field: tf.stack([values[field] for values in raw]) for field in fields}
+        return {name: tensor.numpy() for name, tensor in fields.traced(stacked).items()}
+    except tf.errors.OpError as error:
+        steps = {field: modality.preprocess for field, modality in fields.items()}
+        messages = (diagnose(table, int(index), row, steps) for index, row in cells)
+        raise ValueError(next(filter(None, messages), reason_of(error))) from error
 
 
 def decode(tasks: Mapping[str, Task], outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -72,8 +82,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode()
     return value.tolist() if hasattr(value, "tolist") else value
-
-
-def _first_line(error: tf.errors.OpError) -> str:
-    """The sentence of the error that was raised in Python, out of TensorFlow's wrapping."""
-    return error.message.split("ValueError: ", 1)[-1].split("\n", 1)[0]

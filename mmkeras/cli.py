@@ -25,8 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         given.run(given)
-    except (ValueError, KeyError, TypeError, OSError, ImportError, RuntimeError) as error:
-        if given.traceback:
+    except Exception as error:
+        # Anything else is a fault of mmkeras, whose trace a report needs.
+        if given.traceback or not isinstance(error, _expected()):
             raise
         print(f"mmkeras {given.command}: {_message(error)}", file=sys.stderr)
         return 1
@@ -222,10 +223,24 @@ def _print_scores(scores: dict[tuple[str, ...], dict[str, float]]) -> None:
         print(f"{' + '.join(subset):{width}}  {shown}")
 
 
+def _expected() -> tuple[type[Exception], ...]:
+    """The errors that the data, a file or a missing package can cause."""
+    import tensorflow as tf
+
+    named = (ValueError, KeyError, TypeError, OSError, ImportError, RuntimeError)
+    return (*named, tf.errors.OpError)
+
+
 def _message(error: Exception) -> str:
-    """What an error says, without TensorFlow's wrapping of an error raised in a pipeline."""
-    text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
-    return str(text).split("ValueError: ", 1)[-1].split("\n\n", 1)[0].split("\nTraceback", 1)[0]
+    """What an error says, in one line."""
+    import tensorflow as tf
+
+    from mmkeras.diagnosis import reason_of
+
+    if isinstance(error, tf.errors.OpError):
+        return reason_of(error)
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error
+    return " ".join(str(text).split())
 
 
 if __name__ == "__main__":

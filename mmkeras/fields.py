@@ -1,5 +1,6 @@
 """`Fields`: the named inputs of a model, each of one modality."""
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -79,7 +80,7 @@ class Fields(Mapping[str, Modality]):
         }
 
     def preprocess(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The tensors of one sample from its raw values (string [] each); missing ones are absent."""
+        """The tensors of one sample from its raw values (string [] each); missing are absent."""
         return self.join(
             {
                 field: modality.preprocess(raw[field])
@@ -89,14 +90,33 @@ class Fields(Mapping[str, Modality]):
             }
         )
 
-    def preprocess_batch(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The tensors of a batch from its raw values (string [B] each, one for every field)."""
+    def preprocess_batch(
+        self, raw: Mapping[str, tf.Tensor], size: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """The tensors of a batch from its raw values (string [B] each); missing ones are absent.
+
+        Args:
+            raw: `{field: string [B]}`.
+            size: B, int32 []; needed only where `raw` is empty.
+        """
+        if size is None:
+            size = tf.shape(next(iter(raw.values())))[0]
         tensors = {}
         for field, modality in self.items():
             # The scope puts the field's name into the error of any operation within.
             with tf.name_scope(field):
-                tensors[field] = modality.preprocess_batch(raw[field])
+                if field in raw:
+                    tensors[field] = modality.preprocess_batch(raw[field])
+                else:
+                    absent = modality.absent().items()
+                    tensors[field] = {n: tf.repeat(v[None], size, axis=0) for n, v in absent}
         return self.join(tensors)
+
+    @functools.cached_property
+    def traced(self) -> Any:
+        """`preprocess_batch` of all fields as one graph, traced when it is first called."""
+        signature = {field: tf.TensorSpec([None], tf.string) for field in self}
+        return tf.function(self.preprocess_batch, input_signature=[signature], autograph=False)
 
     def augment(self, flat: Mapping[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """A randomly changed copy of one sample; `seed` is int32 [2]."""

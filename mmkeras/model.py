@@ -6,7 +6,8 @@ from typing import Any, Self
 import keras
 from keras import ops
 
-from mmkeras import answers, encoders as encoder_kinds
+from mmkeras import answers
+from mmkeras import encoders as encoder_kinds
 from mmkeras.contracts import Encoder, Fusion, Modality, Source, Task
 from mmkeras.fields import Fields
 from mmkeras.fusions import Concat
@@ -130,14 +131,16 @@ class MultimodalModel(keras.Model):
             training: unused.
         """
         del x, training
-        total = sum(self.losses, start=ops.zeros(()))
+        mean = _LabelledMean()
+        total = ops.zeros(())
+        for loss in self.losses:
+            total = total + mean(ops.reshape(loss, (1,)))
         for name in y:
             loss = self.tasks[name].loss(y[name], y_pred[name])
             weight = _weight(sample_weight, name, loss)
-            mean = ops.sum(loss * weight) / ops.maximum(ops.sum(weight), 1e-6)
             if name in self.loss_means:
                 self.loss_means[name].update_state(loss, sample_weight=weight)
-            total = total + self.loss_weights.get(name, 1.0) * mean
+            total = total + self.loss_weights.get(name, 1.0) * mean(loss, weight)
         return total
 
     def compute_metrics(
@@ -179,9 +182,10 @@ class MultimodalModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Everything but the weights."""
-        return {
+        # "trainable" is left out where it is True: setting it would thaw frozen encoders.
+        return ({} if self.trainable else {"trainable": False}) | {
             "name": self.name,
-            "trainable": self.trainable,
+            "dtype": self.dtype_policy.name,
             "fields": _serialize(self.fields),
             "tasks": _serialize(self.tasks),
             "encoders": _serialize(self.encoders),
@@ -200,7 +204,27 @@ class MultimodalModel(keras.Model):
                 for name, value in config[part].items()
             }
         config["fusion"] = keras.saving.deserialize_keras_object(config["fusion"], custom_objects)
-        return cls(**config)
+        # Heads are made anew: in the precision in which the model was made, not today's.
+        today = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(config.pop("dtype"))
+        try:
+            return cls(**config)
+        finally:
+            keras.config.set_dtype_policy(today)
+
+
+class _LabelledMean(keras.losses.Loss):
+    """The mean of the losses of the samples that count; Keras divides it among replicas."""
+
+    def __init__(self) -> None:
+        super().__init__("labelled_mean", reduction="mean_with_sample_weight")
+
+    def __call__(self, losses: Any, weights: Any = None) -> Any:
+        return super().__call__(losses, losses, weights)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        del y_true
+        return y_pred
 
 
 def _default_encoder(modality: Modality, size: str, field: str, dropout: float) -> Encoder:

@@ -1,17 +1,23 @@
 """`pipeline`: a source of raw samples becomes batches of tensors, in `tf.data`."""
 
 import math
+import re
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from mmkeras.contracts.modality import Modality
-from mmkeras.contracts.source import Source
+from mmkeras.contracts.source import Encode, Source
 from mmkeras.contracts.task import Task
+from mmkeras.diagnosis import Unencodable, diagnose, reason_of
 from mmkeras.fields import Fields
+
+#: Tensors preprocessed together: enough of them to be fast, few enough for 16 such batches at work.
+_BYTES_AT_ONCE = 1 << 22
 
 
 class SkippedSamples(UserWarning):
@@ -58,7 +64,8 @@ def pipeline(
             of a text, samples of a waveform), lies between the same two boundaries.
         only: the fields to use; the others are absent from every sample.
         cache: True keeps the preprocessed tensors in memory after the first epoch, a path in files
-            beginning with that path.
+            beginning with that path, for later runs too: delete them when the data changes. A run
+            killed in its first epoch leaves a lock file there, which has to be deleted as well.
         on_error: what to do about a bad sample (a missing file, a broken picture, an unknown
             label): `"raise"` stops with an error, `"skip"` leaves it out, counts, and gives a
             `SkippedSamples` warning at the end of the epoch.
@@ -72,7 +79,7 @@ def pipeline(
         ValueError: an argument is not one of its choices, or the source is empty.
         KeyError: the source lacks a column; the message lists those it has.
         tf.errors.InvalidArgumentError: on iteration, a bad sample; the message names file, row,
-            field, value and reason.
+            field, value and reason (`mmkeras.diagnosis.reason_of` gives these alone).
 
     Example:
 
@@ -91,6 +98,8 @@ def pipeline(
         raise ValueError(f"pad must be 'longest' or 'max'; got {pad!r}.")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
+    if not 0 <= max_bad <= 1:
+        raise ValueError(f"max_bad must be a share in [0, 1], such as 0.1; got {max_bad}.")
     if len(source) == 0:
         raise ValueError(f"{source!r} has no samples.")
     fields = fields if isinstance(fields, Fields) else Fields(fields)
@@ -102,16 +111,10 @@ def pipeline(
         data = _shuffled(data, shuffle, len(source), seed)
     data = reader.samples(data, deterministic)
     if cache:
-        data = data.cache(cache if isinstance(cache, str) else "")
+        data = _cached(data, cache)
         if shuffle:
             data = _shuffled(data, shuffle, len(source), seed)
-    if augment:
-        data = _augmented(data, fields, seed, deterministic)
-    data = data.map(
-        lambda x, y, w: (x, y, w, fields.lengths(x)),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=deterministic,
-    )
+    data = _finished(data, fields, augment, seed, deterministic)
     data = _batched(data, batch_size, buckets, drop_remainder)
 
     def finish(x: Any, y: Any, w: Any, lengths: Any) -> Any:
@@ -126,10 +129,20 @@ def pipeline(
 def _used(fields: Fields, only: Collection[str] | None) -> list[str]:
     if only is None:
         return list(fields)
+    only = [only] if isinstance(only, str) else only
     unknown = sorted(set(only) - set(fields))
     if unknown:
         raise ValueError(f"only names unknown fields {unknown}; the fields are {list(fields)}.")
+    if not only:
+        raise ValueError(f"only must name at least one field, of {list(fields)}.")
     return [field for field in fields if field in only]
+
+
+def _cached(data: tf.data.Dataset, cache: bool | str) -> tf.data.Dataset:
+    if cache is True:
+        return data.cache()
+    Path(cache).parent.mkdir(parents=True, exist_ok=True)
+    return data.cache(str(cache))
 
 
 def _shuffled(data: tf.data.Dataset, shuffle: bool | int, size: int, seed: int) -> tf.data.Dataset:
@@ -137,17 +150,19 @@ def _shuffled(data: tf.data.Dataset, shuffle: bool | int, size: int, seed: int) 
     return data.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
 
 
-def _augmented(
-    data: tf.data.Dataset, fields: Fields, seed: int, deterministic: bool
+def _finished(
+    data: tf.data.Dataset, fields: Fields, augment: bool, seed: int, deterministic: bool
 ) -> tf.data.Dataset:
+    """Samples, augmented on request, with the lengths of their ragged fields as a fourth part."""
     draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
 
-    def augment(sample: Any, draw: tf.Tensor) -> Any:
+    def finish(sample: Any, draw: tf.Tensor) -> Any:
         x, y, w = sample
-        return fields.augment(x, tf.bitcast(draw, tf.int32)), y, w
+        x = fields.augment(x, tf.bitcast(draw, tf.int32)) if augment else x
+        return x, y, w, fields.lengths(x)
 
     return tf.data.Dataset.zip(data, draws).map(
-        augment, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic
+        finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic
     )
 
 
@@ -190,116 +205,188 @@ class _Reader:
         self.used = used
         self.tasks = tasks
         self.on_error = on_error
-        self.limit = math.floor(max_bad * len(source))
+        self.max_bad = max_bad
         self.bad: dict[int, str] = {}
+        self.unencodable = False
 
     def rows(self) -> tf.data.Dataset:
         columns = {field: self.fields[field].encode for field in self.used}
         columns |= {task: self.tasks[task].encode for task in self.tasks}
+        if self.on_error == "skip":
+            columns = {column: self._forgiving(encode) for column, encode in columns.items()}
         files = [field for field in self.used if self.fields[field].is_file]
         return self.source.rows(columns, files)
 
+    def _forgiving(self, encode: Encode) -> Encode:
+        """`encode`, but a cell that cannot be encoded becomes a raw value that says why."""
+
+        def forgiving(cell: Any) -> bytes:
+            try:
+                return encode(cell)
+            except (TypeError, ValueError) as error:
+                self.unencodable = True
+                return Unencodable.because(error)
+
+        return forgiving
+
     def samples(self, rows: tf.data.Dataset, deterministic: bool) -> tf.data.Dataset:
-        """(inputs, targets, weights) of every good row."""
+        """(inputs, targets, weights) of every good row.
 
-        def attempt(index: tf.Tensor, row: Any) -> tf.data.Dataset:
-            # A graph cannot catch an error, but a dataset can ignore one: the good sample comes
-            # first where there is one, else the stand-in that is marked bad.
-            one = tf.data.Dataset.from_tensors(row)
-            good = one.map(lambda row: (True, self._sample(row))).ignore_errors()
-            bad = one.map(lambda row: (self._bad(index, row), self._stand_in()))
-            return good.concatenate(bad).take(1)
+        Many rows are tried at once, which is several times faster than one by one; only where one
+        of them is bad, each is tried alone.
+        """
+        batches = rows.batch(_rows_at_once(self.fields))
+        # Traced once, though it is used twice.
+        samples = tf.function(
+            self._samples, input_signature=[batches.element_spec[1]], autograph=False
+        )
 
-        data = rows.interleave(
-            attempt,
+        def attempt(rows: Any, otherwise: tf.data.Dataset) -> tf.data.Dataset:
+            # A graph cannot catch an error, but a dataset can ignore one; what follows it is taken.
+            tried = tf.data.Dataset.from_tensors(rows).map(samples).ignore_errors()
+            return tried.concatenate(otherwise).take(1)
+
+        def together(indices: tf.Tensor, rows: Any) -> tf.data.Dataset:
+            singles = tf.data.Dataset.from_tensor_slices((indices, rows)).batch(1)
+            return attempt(rows, singles.flat_map(alone).unbatch().batch(len(self.source)))
+
+        def alone(indices: tf.Tensor, rows: Any) -> tf.data.Dataset:
+            row = tf.nest.map_structure(lambda cells: cells[0], rows)
+            return attempt(rows, self._nothing(lambda: self._judge(indices[0], row)))
+
+        data = batches.interleave(
+            together,
             cycle_length=16,
             block_length=1,
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=deterministic,
         )
         if self.on_error == "skip":
-            end = tf.data.Dataset.range(1).map(lambda _: (self._end(), self._stand_in()))
-            data = data.concatenate(end)
-        data = data.filter(lambda good, _: good).map(lambda _, sample: sample)
-        if self.on_error == "raise":
-            data = data.apply(tf.data.experimental.assert_cardinality(len(self.source)))
-        return data
+            return data.concatenate(self._nothing(self._sum_up)).unbatch()
+        return data.unbatch().apply(tf.data.experimental.assert_cardinality(len(self.source)))
 
-    def _sample(self, row: Any) -> Any:
-        raw = self.source.load(row)
-        x = self.fields.preprocess({field: raw[field] for field in self.used})
-        y = {name: task.target(raw[name]) for name, task in self.tasks.items()}
+    def _samples(self, rows: Any) -> Any:
+        """(inputs, targets, weights) of a batch of rows."""
+
+        def read(row: Any) -> Any:
+            raw = self.source.load(row)
+            return raw, {name: task.target(raw[name]) for name, task in self.tasks.items()}
+
+        columns = [*self.used, *self.tasks]
+        signature = ({column: tf.TensorSpec([], tf.string) for column in columns}, self._targets())
+        raw, y = tf.map_fn(read, rows, fn_output_signature=signature)
+        if self.unencodable:
+            bad = tf.stack([Unencodable.test(raw[column]) for column in columns])
+            tf.debugging.Assert(tf.logical_not(tf.reduce_any(bad)), ["unencodable"])
+        x = self.fields.preprocess_batch({field: raw[field] for field in self.used})
         w = {name: tf.cast(raw[name] != "", tf.float32) for name in self.tasks}
-        x = {name: tf.ensure_shape(x[name], spec.shape) for name, spec in self.fields.specs().items()}
-        return x, y, w
+        specs = self.fields.specs()
+        return {name: tf.ensure_shape(x[name], [None, *specs[name].shape]) for name in specs}, y, w
 
-    def _stand_in(self) -> Any:
-        x = self.fields.preprocess({})
-        y = {name: task.target(tf.constant("")) for name, task in self.tasks.items()}
-        return x, y, {name: tf.constant(0.0) for name in self.tasks}
+    def _targets(self) -> Any:
+        """Shape and dtype of one sample's targets."""
+        with tf.init_scope():
+            targets = {name: task.target(tf.constant("")) for name, task in self.tasks.items()}
+        return tf.nest.map_structure(tf.TensorSpec.from_tensor, targets)
 
-    def _bad(self, index: tf.Tensor, row: Any) -> tf.Tensor:
-        """bool [], False; in Python, since it runs for bad samples alone."""
+    def _nothing(self, call: Callable[[], tf.Tensor]) -> tf.data.Dataset:
+        """A dataset of no element, of the form that `_samples` makes, that calls a function."""
 
-        def judge(index: np.ndarray, *flat: np.ndarray) -> np.ndarray:
-            cells = [tf.constant(cell) for cell in flat]
-            message = self._diagnose(int(index), tf.nest.pack_sequence_as(row, cells))
+        def stand_in(_: tf.Tensor) -> Any:
+            x = {
+                n: tf.zeros([1, *spec.shape], spec.dtype) for n, spec in self.fields.specs().items()
+            }
+            y = tf.nest.map_structure(
+                lambda spec: tf.zeros([1, *spec.shape], spec.dtype), self._targets()
+            )
+            return x, y, {name: tf.zeros([1]) for name in self.tasks}
+
+        return tf.data.Dataset.from_tensors(0).filter(lambda _: call()).map(stand_in)
+
+    def _judge(self, index: tf.Tensor, row: Any) -> tf.Tensor:
+        """bool [], False; for bad samples alone, in Python."""
+
+        def judge(index: np.ndarray, *flat: np.ndarray) -> str:
+            row_again = tf.nest.pack_sequence_as(row, [tf.constant(cell) for cell in flat])
+            message = self._diagnose(int(index), row_again)
             if self.on_error == "raise":
-                raise ValueError(
+                return (
                     f"{message} Correct or remove this sample, or pass on_error='skip' to leave "
                     "bad samples out."
                 )
             self.bad[int(index)] = message
-            if len(self.bad) > self.limit:
-                raise ValueError(
-                    f"{len(self.bad)} of {len(self.source)} samples are bad, more than max_bad "
-                    f"allows; the last: {message}"
-                )
-            return np.False_
+            size = len(self.source)
+            if len(self.bad) <= math.floor(self.max_bad * size):
+                return ""
+            return (
+                f"{len(self.bad)} of {size} samples are bad so far, which is more than "
+                f"max_bad={self.max_bad:g} allows; correct them or raise max_bad. The last: "
+                f"{message}"
+            )
 
-        good = tf.numpy_function(judge, [index, *tf.nest.flatten(row)], tf.bool, stateful=True)
-        return tf.ensure_shape(good, [])
+        return _in_python(judge, index, *tf.nest.flatten(row))
+
+    def _sum_up(self) -> tf.Tensor:
+        """bool [], False; at the end of an epoch in which bad samples are skipped, in Python."""
+
+        def sum_up() -> str:
+            if not self.bad:
+                return ""
+            size, examples = len(self.source), "\n".join(list(self.bad.values())[:5])
+            count = len(self.bad)
+            self.bad.clear()
+            if count == size:
+                return (
+                    f"all {size} samples of {self.source!r} are bad; the first of them: {examples}"
+                )
+            warnings.warn(
+                f"{count} of {size} samples of {self.source!r} were skipped because they are bad; "
+                f"the first of them:\n{examples}",
+                SkippedSamples,
+                stacklevel=2,
+            )
+            return ""
+
+        return _in_python(sum_up)
 
     def _diagnose(self, index: int, row: Any) -> str:
-        """Runs the steps one by one, field by field, to see which one fails and why."""
-        place = self.source.locate(index)
-        try:
-            raw = self.source.load(row)
-        except tf.errors.OpError as error:
-            return f"{place}: cannot be read: {_reason(error)}"
         steps = {field: self.fields[field].preprocess for field in self.used}
         steps |= {name: task.target for name, task in self.tasks.items()}
-        for column, step in steps.items():
-            try:
-                step(raw[column])
-            except tf.errors.OpError as error:
-                value = self.source.cell(index, column)
-                return f"{place}, field {column!r} ({value}): {_reason(error)}"
+        if message := diagnose(self.source, index, row, steps):
+            return message
+        place = self.source.locate(index)
+        try:
+            self._samples(tf.nest.map_structure(lambda cell: cell[None], row))
+        except tf.errors.OpError as error:
+            return f"{place}: {reason_of(error)}"
         return f"{place}: failed once and then passed; was a file being written?"
 
-    def _end(self) -> tf.Tensor:
-        """bool [], False; gives the warning at the end of an epoch."""
 
-        def report() -> np.ndarray:
-            if self.bad:
-                examples = "\n".join(list(self.bad.values())[:5])
-                warnings.warn(
-                    f"{len(self.bad)} of {len(self.source)} samples of {self.source!r} were "
-                    f"skipped because they are bad; the first of them:\n{examples}",
-                    SkippedSamples,
-                    stacklevel=2,
-                )
-                self.bad.clear()
-            return np.False_
-
-        return tf.ensure_shape(tf.numpy_function(report, [], tf.bool, stateful=True), [])
+def _rows_at_once(fields: Fields) -> int:
+    """How many samples' tensors take `_BYTES_AT_ONCE`, 64 at most."""
+    specs = fields.specs().values()
+    size = sum(math.prod(spec.shape) * tf.as_dtype(spec.dtype).size for spec in specs)
+    return min(max(_BYTES_AT_ONCE // size, 1), 64)
 
 
-def _reason(error: tf.errors.OpError) -> str:
-    """The sentence of a TensorFlow error that says what is wrong, without its op names."""
-    text = error.message.split("[Op:")[0]
-    for wrapper in ("{{function_node", "assertion failed:"):
-        if wrapper in text:
-            text = text.split("}}", 1)[-1] if wrapper[0] == "{" else text.split(wrapper, 1)[1]
-    text = text.strip().strip("[]").strip()
-    return " ".join(text.split()) + ("" if text.endswith((".", "!", "?")) else ".")
+def _in_python(function: Callable[..., str], *tensors: tf.Tensor) -> tf.Tensor:
+    """bool [], False; fails with what the function returns, if it returns something.
+
+    An error raised in Python would come with a traceback of TensorFlow's inner workings.
+    """
+    message = tf.numpy_function(
+        tf.autograph.experimental.do_not_convert(
+            lambda *arrays: np.array(_printable(function(*arrays)).encode(errors="replace"), object)
+        ),
+        tensors,
+        tf.string,
+        stateful=True,
+    )
+    message = tf.ensure_shape(message, [])
+    with tf.control_dependencies([tf.debugging.Assert(message == "", [message])]):
+        return tf.constant(False)
+
+
+def _printable(message: str) -> str:
+    """Typographic quotation marks, because TensorFlow puts a backslash before the others."""
+    return re.sub(r'"([^"]*)"', r"“\1”", re.sub(r"'([^']*)'", r"‘\1’", message))

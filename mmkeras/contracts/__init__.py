@@ -1,4 +1,4 @@
-"""The five nouns everything is built from, each one contract: what it is, must do, must not know."""
+"""The five nouns everything is built from, each one contract."""
 
 from mmkeras.contracts.encoder import Encoder
 from mmkeras.contracts.fusion import Fusion

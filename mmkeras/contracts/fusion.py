@@ -31,7 +31,7 @@ class Fusion(keras.layers.Layer, abc.ABC):
         """
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """None: the model that holds the fusion builds it, from `Tokens` and not from JSON lists."""
+        """None: the model that holds the fusion builds it, from `Tokens` instead of lists."""
         return None
 
     @classmethod

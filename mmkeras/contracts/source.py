@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-#: Turns one cell, as a person wrote it, into its raw byte string (`Modality.encode`, `Task.encode`).
+#: One cell, as a person wrote it, to its raw byte string: `Modality.encode`, `Task.encode`.
 Encode = Callable[[Any], bytes]
 
 

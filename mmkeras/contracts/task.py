@@ -49,7 +49,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def metrics(self) -> dict[str, list[keras.metrics.Metric]]:
-        """New metric objects, keyed by the name of the output that each compares with the target."""
+        """New metric objects, by the name of the output that each compares with the target."""
 
     @abc.abstractmethod
     def decode(self, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -1,6 +1,10 @@
 """Datasets as TFDS builders; importing this package does not import tensorflow-datasets."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmkeras.datasets.emoji import Emoji
+    from mmkeras.datasets.emoji import prepare as prepare_emoji
 
 __all__ = ["Emoji", "prepare_emoji"]
 

@@ -1,4 +1,4 @@
-"""Runs an exported model in its real runtime, in a fresh process, and compares it with the model."""
+"""Runs an exported model in its real runtime, in a fresh process, and compares its outputs."""
 
 import dataclasses
 import pickle

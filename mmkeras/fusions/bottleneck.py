@@ -85,27 +85,27 @@ class Bottleneck(Fusion):
 
     def call(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> dict[str, Tokens]:
         """See `Fusion.call`."""
-        tokens = self.projection(dict(tokens))
-        fields = sorted(tokens)
-        batch = ops.shape(tokens[fields[0]].mask)[0]
+        fused: dict[str, Tokens] = self.projection(dict(tokens))
+        fields = sorted(fused)
+        batch = ops.shape(fused[fields[0]].mask)[0]
         shared = ops.cast(self.bottlenecks, self.compute_dtype)
         shared = ops.broadcast_to(shared, (batch, self.num_bottlenecks, self.dim))
         open_mask = ops.ones((batch, self.num_bottlenecks), dtype="bool")
         for blocks in self.rounds:
             votes = present_count = 0.0
             for field in fields:
-                values, mask = tokens[field]
+                values, mask = fused[field]
                 joint = blocks[field](
                     ops.concatenate([shared, values], axis=1),
                     attention_mask=ops.concatenate([open_mask, mask], axis=1),
                     training=training,
                 )
-                tokens[field] = Tokens(joint[:, self.num_bottlenecks :], mask)
+                fused[field] = Tokens(joint[:, self.num_bottlenecks :], mask)
                 present = ops.cast(ops.any(mask, axis=1), joint.dtype)[:, None, None]
                 votes = votes + joint[:, : self.num_bottlenecks] * present
                 present_count = present_count + present
             shared = votes / ops.maximum(present_count, 1.0)
-        return tokens
+        return fused
 
     def compute_output_shape(self, tokens_shape: Mapping[str, Tokens]) -> dict[str, Tokens]:
         return self.projection.compute_output_shape(tokens_shape)

@@ -78,10 +78,10 @@ class CrossAttention(Fusion):
 
     def call(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> dict[str, Tokens]:
         """See `Fusion.call`."""
-        tokens = self.projection(dict(tokens))
+        fused: dict[str, Tokens] = self.projection(dict(tokens))
         for blocks in self.rounds:
-            others = {field: _others(tokens, field) for field in tokens}
-            tokens = {
+            others = {field: _others(fused, field) for field in fused}
+            fused = {
                 field: Tokens(
                     blocks[field](
                         values,
@@ -91,9 +91,9 @@ class CrossAttention(Fusion):
                     ),
                     mask,
                 )
-                for field, (values, mask) in tokens.items()
+                for field, (values, mask) in fused.items()
             }
-        return tokens
+        return fused
 
     def compute_output_shape(self, tokens_shape: Mapping[str, Tokens]) -> dict[str, Tokens]:
         return self.projection.compute_output_shape(tokens_shape)

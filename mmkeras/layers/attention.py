@@ -80,9 +80,7 @@ class MultiHeadAttention(keras.layers.Layer):
     def __init__(self, dim: int, num_heads: int, dropout: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         if num_heads < 1 or dim % num_heads:
-            raise ValueError(
-                f"num_heads must divide dim; got num_heads={num_heads} and dim={dim}."
-            )
+            raise ValueError(f"num_heads must divide dim; got num_heads={num_heads} and dim={dim}.")
         self.dim = dim
         self.num_heads = num_heads
         self.query = keras.layers.Dense(dim, name="query", dtype=self.dtype_policy)
@@ -91,7 +89,9 @@ class MultiHeadAttention(keras.layers.Layer):
         self.output_projection = keras.layers.Dense(dim, name="output", dtype=self.dtype_policy)
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
-    def build(self, query_shape: Any, source_shape: Any = None, attention_mask_shape: Any = None) -> None:
+    def build(
+        self, query_shape: Any, source_shape: Any = None, attention_mask_shape: Any = None
+    ) -> None:
         source_shape = query_shape if source_shape is None else source_shape
         self.query.build(query_shape)
         self.key.build(source_shape)
@@ -99,14 +99,19 @@ class MultiHeadAttention(keras.layers.Layer):
         self.output_projection.build((*query_shape[:-1], self.dim))
 
     def call(
-        self, query: Any, source: Any = None, attention_mask: Any = None, training: bool | None = None
+        self,
+        query: Any,
+        source: Any = None,
+        attention_mask: Any = None,
+        training: bool | None = None,
     ) -> Any:
         """Attends from `query` to `source`.
 
         Args:
             query: float [B, T, D].
             source: float [B, S, D'], or None for self-attention.
-            attention_mask: bool [B, S], True = this token of the source may be attended to; or bool [B, T, S].
+            attention_mask: bool [B, S], True = this token of the source may be attended to; or
+                bool [B, T, S], for each query apart.
             training: True applies dropout.
 
         Returns:
@@ -132,9 +137,7 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def _heads(self, projected: Any) -> Any:
         batch, length = ops.shape(projected)[:2]
-        return ops.reshape(
-            projected, (batch, length, self.num_heads, self.dim // self.num_heads)
-        )
+        return ops.reshape(projected, (batch, length, self.num_heads, self.dim // self.num_heads))
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

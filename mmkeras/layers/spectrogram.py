@@ -77,14 +77,22 @@ class LogMelSpectrogram(keras.layers.Layer):
         self.hop_length = hop_length
         self.fft_length = 2 ** int(np.ceil(np.log2(frame_length)))
         self.filters = mel_filters(num_mels, self.fft_length, sample_rate, low_hz)
+        # Keras' own window of odd length is another one on each backend.
+        angles = 2 * np.pi * np.arange(frame_length) / frame_length
+        self.window = (0.5 - 0.5 * np.cos(angles)).astype("float32")
 
     def call(self, waveform: Any) -> Any:
         """float [B, S], in [-1, 1], to float32 [B, T, M] with T = `num_frames(S)`."""
+        # Keras centres the window in `fft_length` samples; with zeros around the waveform it stands
+        # at the beginning of its hop again.
+        spare = self.fft_length - self.frame_length
+        waveform = ops.pad(waveform, [[0, 0], [spare // 2, spare - spare // 2]])
         real, imaginary = ops.stft(
             waveform,
             sequence_length=self.frame_length,
             sequence_stride=self.hop_length,
             fft_length=self.fft_length,
+            window=self.window,
             center=False,
         )
         energy = ops.square(real) + ops.square(imaginary)

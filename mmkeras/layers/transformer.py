@@ -74,43 +74,46 @@ class TransformerBlock(keras.layers.Layer):
     (1, 3, 8)
     """
 
-    def __init__(
-        self, dim: int, num_heads: int, mlp_dim: int, dropout: float = 0.0, **kwargs: Any
-    ):
+    def __init__(self, dim: int, num_heads: int, mlp_dim: int, dropout: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         policy = self.dtype_policy
         self.attention_norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy)
-        self.attention = MultiHeadAttention(
-            dim, num_heads, dropout, name="attention", dtype=policy
-        )
+        self.attention = MultiHeadAttention(dim, num_heads, dropout, name="attention", dtype=policy)
         self.feed_forward_norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy)
-        self.feed_forward = FeedForward(
-            dim, mlp_dim, dropout, name="feed_forward", dtype=policy
-        )
+        self.feed_forward = FeedForward(dim, mlp_dim, dropout, name="feed_forward", dtype=policy)
 
-    def build(self, values_shape: Any, source_shape: Any = None, attention_mask_shape: Any = None) -> None:
+    def build(
+        self, values_shape: Any, source_shape: Any = None, attention_mask_shape: Any = None
+    ) -> None:
         self.attention_norm.build(values_shape)
         self.attention.build(values_shape, source_shape)
         self.feed_forward_norm.build(values_shape)
         self.feed_forward.build(values_shape)
 
     def call(
-        self, values: Any, source: Any = None, attention_mask: Any = None, training: bool | None = None
+        self,
+        values: Any,
+        source: Any = None,
+        attention_mask: Any = None,
+        training: bool | None = None,
     ) -> Any:
         """One block.
 
         Args:
             values: float [B, T, D].
             source: None, or float [B, S, D'].
-            attention_mask: bool over the attended tokens, [B, S] (or [B, T] without a source), True = keep;
-                or bool [B, T, S].
+            attention_mask: bool over the attended tokens, [B, S] (or [B, T] without a source),
+                True = keep; or bool [B, T, S].
             training: True applies dropout.
 
         Returns:
             float [B, T, D].
         """
         attended = self.attention(
-            self.attention_norm(values), source=source, attention_mask=attention_mask, training=training
+            self.attention_norm(values),
+            source=source,
+            attention_mask=attention_mask,
+            training=training,
         )
         values = values + attended
         return values + self.feed_forward(self.feed_forward_norm(values), training=training)

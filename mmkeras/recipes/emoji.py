@@ -1,6 +1,6 @@
 """Which of nine categories an emoji belongs to: from its drawing, its name and its spoken name.
 
-    mmkeras train emoji --out runs/emoji
+mmkeras train emoji --out runs/emoji
 """
 
 from collections.abc import Mapping
@@ -45,23 +45,21 @@ def model(train: Source) -> MultimodalModel:
         "name": Text.adapt(
             train, "name", vocabulary_size=600, max_length=16, lowercase=False, token_dropout=0.3
         ),
-        "image": Image(size=48, min_crop=0.6, jitter=0.1),
-        "speech": Audio(seconds=1.5, speed=0.0),
+        "image": Image(size=48, min_crop=0.85, jitter=0.1),
+        "speech": Audio(seconds=1.75, speed=0.0),
     }
     return MultimodalModel(
         fields=fields,
         tasks={"category": Classification(CATEGORY_NAMES, label_smoothing=0.1, dropout=0.3)},
         encoders={
-            "name": TextTransformer.for_modality(
-                fields["name"], depth=1, dropout=0.4, **_WIDTH
-            ),
+            "name": TextTransformer.for_modality(fields["name"], depth=1, dropout=0.4, **_WIDTH),
             "image": ViT.for_modality(fields["image"], depth=2, dropout=0.2, **_WIDTH),
             "speech": AudioTransformer.for_modality(
                 fields["speech"], depth=2, dropout=0.2, num_mels=40, **_WIDTH
             ),
         },
         fusion=Late(_WIDTH["dim"]),
-        modality_dropout=0.3,
+        modality_dropout=0.5,
     )
 
 
@@ -69,8 +67,8 @@ recipe = Recipe(
     name="emoji",
     sources=sources,
     model=model,
-    epochs=6,
+    epochs=7,
     batch_size=64,
-    learning_rate=1e-3,
+    learning_rate=2e-3,
     cache=True,
 )

@@ -208,7 +208,9 @@ class ClassificationHead(keras.layers.Layer):
         probabilities = ops.sigmoid(logits) if self.multi_label else ops.softmax(logits)
         return {"logits": logits, "probabilities": probabilities}
 
-    def compute_output_spec(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> Any:
+    def compute_output_spec(
+        self, tokens: Mapping[str, Tokens], training: bool | None = None
+    ) -> Any:
         batch = next(iter(tokens.values())).values.shape[0]
         return {
             name: keras.KerasTensor((batch, self.num_classes), dtype="float32")

@@ -145,7 +145,9 @@ class RegressionHead(keras.layers.Layer):
         standard = ops.cast(self.pooling(dict(tokens), training=training), "float32")
         return {"value": self.offset + self.scale * standard}
 
-    def compute_output_spec(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> Any:
+    def compute_output_spec(
+        self, tokens: Mapping[str, Tokens], training: bool | None = None
+    ) -> Any:
         batch = next(iter(tokens.values())).values.shape[0]
         return {"value": keras.KerasTensor((batch, 1), dtype="float32")}
 

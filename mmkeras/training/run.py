@@ -23,7 +23,7 @@ class Run:
         model: the trained model.
         sources: what it was made from, by part.
         history: one value for each epoch, by metric.
-        folder: holds `model.keras`, `history.csv` and TensorBoard's `logs`.
+        folder: holds `model.keras`, `history.csv` and `recipe.json`.
     """
 
     model: MultimodalModel
@@ -46,7 +46,7 @@ def train(
     Args:
         recipe: the experiment.
         folder: where the results go; made if missing.
-        callbacks: further callbacks.
+        callbacks: further callbacks, such as `keras.callbacks.TensorBoard(...)`.
         verbose: as in `fit`.
 
     Returns:
@@ -70,9 +70,7 @@ def train(
         model = recipe.model(sources["train"])
     finally:
         keras.config.set_dtype_policy(before)
-    model.compile(
-        optimizer=recipe.optimizer(len(sources["train"])), jit_compile=recipe.jit_compile
-    )
+    model.compile(optimizer=recipe.optimizer(len(sources["train"])), jit_compile=recipe.jit_compile)
     options = {"batch_size": recipe.batch_size, "cache": recipe.cache} | dict(recipe.pipeline)
     data = model.pipeline(
         sources["train"],
@@ -96,7 +94,6 @@ def train(
             keras.callbacks.TerminateOnNaN(),
             keras.callbacks.BackupAndRestore(str(folder / "backup")),
             keras.callbacks.CSVLogger(str(folder / "history.csv"), append=True),
-            keras.callbacks.TensorBoard(str(folder / "logs"), write_graph=False),
             *callbacks,
         ],
     ).history

@@ -1,0 +1,48 @@
+"""`evaluate_subsets` against a model asked with the fields really missing."""
+
+import keras
+import numpy as np
+import pytest
+
+import mmkeras as mm
+from mmkeras.evaluation import evaluate_subsets
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(3)
+    model = mm.MultimodalModel(
+        fields={"note": mm.Text.tiny(), "photo": mm.Image.tiny()},
+        tasks={"kind": mm.Classification(["cat", "dog"])},
+        size="tiny",
+    )
+    model.compile(optimizer="sgd")
+    return model
+
+
+def _rows(model):
+    chance = np.random.default_rng(0)
+    return [
+        {
+            "note": str(chance.choice(["the cats", "a dog", "and"])),
+            "photo": chance.integers(0, 256, (20, 20, 3), "uint8"),
+            "kind": str(chance.choice(["cat", "dog"])),
+        }
+        for _ in range(24)
+    ]
+
+
+def test_equals_asking_with_fields_missing(model):
+    rows = _rows(model)
+    results = evaluate_subsets(model, mm.sources.Table(rows), batch_size=7)
+    assert list(results) == [("note",), ("photo",), ("note", "photo")]
+    for subset, metrics in results.items():
+        asked = model.answer([{field: row[field] for field in subset} for row in rows])
+        right = [a["kind"]["label"] == row["kind"] for a, row in zip(asked, rows)]
+        assert metrics["kind_accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
+
+
+def test_needs_a_compiled_model(model):
+    bare = mm.MultimodalModel.from_config(model.get_config())
+    with pytest.raises(ValueError, match="compile"):
+        evaluate_subsets(bare, mm.sources.Table(_rows(model)))

@@ -1,0 +1,102 @@
+"""The command line as a person uses it: a table, one typo after another, and the way that works."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmkeras import cli, recipes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pets")
+    chance = np.random.default_rng(0)
+    lines = ["note,photo,kind"]
+    for i in range(30):
+        picture = np.full((16, 16, 3), (0, 255)[i % 2], "uint8")
+        (folder / f"{i}.png").write_bytes(tf.io.encode_png(picture).numpy())
+        lines.append(f"{chance.choice(['the', 'a'])} {('cat', 'dog')[i % 2]},{i}.png,{i % 2}")
+    (folder / "pets.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    table = ["--table", str(folder / "pets.csv"), "--text", "note", "--image", "photo"]
+    more = ["--classify", "kind", "--size", "tiny", "--set", "epochs=12", "learning_rate=0.01"]
+    assert cli.main(["train", *table, *more, "--out", str(folder / "run")]) == 0
+    return str(folder / "run" / "model.keras")
+
+
+def test_train_evaluate_predict_export(folder, trained, capsys):
+    assert cli.main(["evaluate", trained, "--table", str(folder / "pets.csv"), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert scores["note + photo"]["kind_accuracy"] > 0.9
+
+    assert cli.main(["predict", trained, f"photo={folder / '1.png'}", "note=a dog"]) == 0
+    assert capsys.readouterr().out.startswith("kind: 1\n")
+
+    assert cli.main(["predict", trained, "--table", str(folder / "pets.csv")]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["kind"]["label"] for answer in answers[:4]] == ["0", "1", "0", "1"]
+
+    for path in ("served/1", "served/pets.tflite"):
+        assert cli.main(["export", trained, str(folder / path)]) == 0
+        assert "agree with the model" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "modle.keras", "note=x"], "modle.keras does not exist"),
+        (["predict", "MODEL", "nota=x"], "nota"),
+        (["predict", "MODEL", "photo=no.png"], "no.png"),
+        (["predict", "MODEL", "note"], "NAME=VALUE"),
+        (["evaluate", "MODEL", "--table", "FOLDER/pet.csv"], "Did you mean pets.csv"),
+        (["evaluate", "MODEL"], "--table"),
+        (["export", "MODEL", "FOLDER/served"], "version"),
+        (["train", "emojis", "--out", "FOLDER/x"], "Did you mean 'emoji'"),
+        (
+            ["train", "--table", "FOLDER/pets.csv", "--text", "note", "--out", "FOLDER/x"],
+            "to classify or to regress",
+        ),
+        (
+            [
+                "train",
+                "--table",
+                "FOLDER/pets.csv",
+                "--text",
+                "notes",
+                "--classify",
+                "kind",
+                "--out",
+                "FOLDER/x",
+            ],
+            "Did you mean 'note'",
+        ),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_code_1(arguments, message, folder, trained, capsys):
+    filled = [a.replace("FOLDER", str(folder)).replace("MODEL", trained) for a in arguments]
+    assert cli.main(filled) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_wrong_command_line_is_code_2():
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["trian"])
+    assert stopped.value.code == 2
+
+
+def test_a_recipe_file_of_ones_own(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("from mmkeras.recipes.emoji import recipe\nrecipe = recipe.replace(epochs=1)\n")
+    assert recipes.load(str(path)).epochs == 1
+    path.write_text("x = 1\n")
+    with pytest.raises(ValueError, match="must set `recipe`"):
+        recipes.load(str(path))

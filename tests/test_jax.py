@@ -1,0 +1,88 @@
+"""Training on Keras' JAX backend from `tf.data`; the trained model then runs on TensorFlow."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from mmkeras.modalities import Audio, Image, Text
+from mmkeras.model import MultimodalModel
+from mmkeras.sources import Table
+from mmkeras.tasks import Classification, Regression
+
+pytest.importorskip("jax")
+
+#: Runs in its own process, because a process has one backend.
+TRAIN = """
+import sys
+
+import keras
+import numpy as np
+
+assert keras.backend.backend() == "jax"
+
+from tests_jax import build, table
+
+model = build()
+model.compile(keras.optimizers.Adam(0.01))
+data = model.pipeline(table(model), batch_size=4, pad="max", drop_remainder=True)
+losses = model.fit(data.repeat(), steps_per_epoch=3, epochs=5, shuffle=False, verbose=0)
+losses = losses.history["loss"]
+assert np.isfinite(losses).all() and losses[-1] < losses[0], losses
+inputs, _, _ = next(iter(data))
+outputs = model.predict_on_batch({name: tensor.numpy() for name, tensor in inputs.items()})
+model.save_weights("model.weights.h5")
+model.save("model.keras")
+np.savez(
+    "run.npz",
+    **{f"inputs/{name}": tensor for name, tensor in inputs.items()},
+    **{f"{task}/{name}": value for task in outputs for name, value in outputs[task].items()},
+)
+"""
+
+
+def build() -> MultimodalModel:
+    return MultimodalModel(
+        fields={"name": Text.tiny(), "photo": Image.tiny(), "voice": Audio.tiny()},
+        tasks={"kind": Classification(["cat", "dog"]), "price": Regression(20.0, 5.0)},
+        size="tiny",
+        modality_dropout=0.2,
+    )
+
+
+def table(model: MultimodalModel) -> Table:
+    """Four rows; one without a photo, one without a price."""
+    rows = [
+        {field: part.samples()[i % 3] for field, part in model.fields.items()} for i in range(4)
+    ]
+    for i, row in enumerate(rows):
+        row |= {"kind": ["cat", "dog"][i % 2], "price": 15 + 3 * i}
+    rows[1]["photo"] = rows[2]["price"] = None
+    return Table(rows)
+
+
+def test_trains_on_jax_and_runs_on_tensorflow(tmp_path):
+    here = __file__
+    (tmp_path / "tests_jax.py").write_text(open(here).read())
+    (tmp_path / "train.py").write_text(TRAIN)
+    environment = os.environ | {
+        "KERAS_BACKEND": "jax",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+    done = subprocess.run(
+        [sys.executable, "train.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3_000:]
+
+    run = dict(np.load(tmp_path / "run.npz"))
+    inputs = {name[7:]: value for name, value in run.items() if name.startswith("inputs/")}
+    loaded, weighted = keras.saving.load_model(tmp_path / "model.keras"), build()
+    weighted.load_weights(tmp_path / "model.weights.h5")
+    for model in (loaded, weighted):
+        for task, outputs in model.predict_on_batch(inputs).items():
+            for name, value in outputs.items():
+                np.testing.assert_allclose(value, run[f"{task}/{name}"], atol=1e-4, rtol=1e-4)
