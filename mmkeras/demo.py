@@ -87,7 +87,8 @@ def save_grid(model: Any, source: TFDS, path: str | Path, rows: int = 4, columns
             samples.append({key: value.numpy() for key, value in source.load(row).items()})
     truths = [sample.pop("category").decode() for sample in samples]
     answers = model.answer(samples)
-    figure = Figure(figsize=(2.2 * columns, 2.6 * rows), layout="constrained")
+    figure = Figure(figsize=(2.2 * columns, 2.9 * rows))
+    figure.subplots_adjust(left=0.01, right=0.99, top=0.96, bottom=0.05, hspace=0.35)
     panels = figure.subplots(rows, columns, squeeze=False).flat
     for panel, sample, truth, answer in zip(panels, samples, truths, answers):
         label, probability = answer["category"]["label"], answer["category"]["probability"]
@@ -95,10 +96,8 @@ def save_grid(model: Any, source: TFDS, path: str | Path, rows: int = 4, columns
         panel.imshow(tf.io.decode_png(sample["image"], channels=4).numpy())
         panel.set_title(sample["name"].decode()[:26], fontsize=9)
         text = f"{label} {probability:.0%}" + ("" if right else f"\nis {truth}")
-        panel.text(
-            0.5, -0.04, text, color="green" if right else "red", fontsize=8,
-            ha="center", va="top", transform=panel.transAxes,
-        )  # fmt: skip
-        panel.axis("off")
+        panel.set_xlabel(text, color="green" if right else "red", fontsize=8)
+        panel.set(xticks=[], yticks=[])
+        panel.spines[:].set_visible(False)
     figure.savefig(path, dpi=110)
     return Path(path)

@@ -208,9 +208,14 @@ class MultimodalModel(keras.Model):
         today = keras.config.dtype_policy()
         keras.config.set_dtype_policy(config.pop("dtype"))
         try:
-            return cls(**config)
+            model = cls(**config)
         finally:
             keras.config.set_dtype_policy(today)
+        # A layer that is made frozen does not freeze the layers it is made of.
+        for layer in model.layers:
+            if not layer.trainable:
+                layer.trainable = False
+        return model
 
 
 class _LabelledMean(keras.losses.Loss):

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from mmkeras import cli, recipes
 
+LEARN = ("--classify", "kind", "--out", "FOLDER/x")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from mmkeras.fusions import Late
 from mmkeras.modalities import Audio, Image, Text
 from mmkeras.model import MultimodalModel
 from mmkeras.sources import Table
@@ -49,6 +51,7 @@ def build() -> MultimodalModel:
         fields={"name": Text.tiny(), "photo": Image.tiny(), "voice": Audio.tiny()},
         tasks={"kind": Classification(["cat", "dog"]), "price": Regression(20.0, 5.0)},
         size="tiny",
+        fusion=Late(16),
         modality_dropout=0.2,
     )
 
@@ -65,12 +68,13 @@ def table(model: MultimodalModel) -> Table:
 
 
 def test_trains_on_jax_and_runs_on_tensorflow(tmp_path):
-    here = __file__
-    (tmp_path / "tests_jax.py").write_text(open(here).read())
+    (tmp_path / "tests_jax.py").write_text(Path(__file__).read_text())
     (tmp_path / "train.py").write_text(TRAIN)
     environment = os.environ | {
         "KERAS_BACKEND": "jax",
         "JAX_PLATFORMS": "cpu",
+        # Compiling takes longer than the few steps that are run.
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
     done = subprocess.run(

@@ -77,9 +77,13 @@ class TransformerBlock(keras.layers.Layer):
     def __init__(self, dim: int, num_heads: int, mlp_dim: int, dropout: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         policy = self.dtype_policy
-        self.attention_norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy)
+        self.attention_norm = keras.layers.LayerNormalization(
+            epsilon=1e-6, name="attention_norm", dtype=policy
+        )
         self.attention = MultiHeadAttention(dim, num_heads, dropout, name="attention", dtype=policy)
-        self.feed_forward_norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy)
+        self.feed_forward_norm = keras.layers.LayerNormalization(
+            epsilon=1e-6, name="feed_forward_norm", dtype=policy
+        )
         self.feed_forward = FeedForward(dim, mlp_dim, dropout, name="feed_forward", dtype=policy)
 
     def build(
@@ -172,7 +176,7 @@ class TransformerStack(keras.layers.Layer):
             TransformerBlock(dim, num_heads, mlp_dim, dropout, name=f"block_{i}", dtype=policy)
             for i in range(depth)
         ]
-        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy)
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm", dtype=policy)
 
     def build(self, values_shape: Any, attention_mask_shape: Any = None) -> None:
         for block in self.blocks:

@@ -46,16 +46,16 @@ def model(train: Source) -> MultimodalModel:
             train, "name", vocabulary_size=600, max_length=16, lowercase=False, token_dropout=0.3
         ),
         "image": Image(size=48, min_crop=0.85, jitter=0.1),
-        "speech": Audio(seconds=1.75, speed=0.0),
+        "speech": Audio(seconds=1.75, gain_db=0.0, delay_s=0.0, speed=0.0, min_snr_db=None),
     }
     return MultimodalModel(
         fields=fields,
-        tasks={"category": Classification(CATEGORY_NAMES, label_smoothing=0.1, dropout=0.3)},
+        tasks={"category": Classification(CATEGORY_NAMES, label_smoothing=0.1, dropout=0.1)},
         encoders={
-            "name": TextTransformer.for_modality(fields["name"], depth=1, dropout=0.4, **_WIDTH),
-            "image": ViT.for_modality(fields["image"], depth=2, dropout=0.2, **_WIDTH),
+            "name": TextTransformer.for_modality(fields["name"], depth=1, dropout=0.3, **_WIDTH),
+            "image": ViT.for_modality(fields["image"], depth=2, dropout=0.1, **_WIDTH),
             "speech": AudioTransformer.for_modality(
-                fields["speech"], depth=2, dropout=0.2, num_mels=40, **_WIDTH
+                fields["speech"], depth=2, dropout=0.1, num_mels=40, **_WIDTH
             ),
         },
         fusion=Late(_WIDTH["dim"]),
@@ -67,8 +67,9 @@ recipe = Recipe(
     name="emoji",
     sources=sources,
     model=model,
-    epochs=7,
+    epochs=8,
     batch_size=64,
     learning_rate=2e-3,
+    ema_momentum=0.98,
     cache=True,
 )

@@ -102,7 +102,7 @@ def _check_gradients(fusion: Fusion, tokens: Mapping[str, Tokens]) -> None:
         kept = [tf.boolean_mask(values, mask) for values, mask in fused.values()]
         loss = tf.add_n([tf.reduce_sum(tf.square(values[:, :3])) for values in kept])
     by_weight, by_field = tape.gradient(loss, ([weight.value for weight in weights], watched))
-    for weight, gradient in zip(weights, by_weight):
+    for weight, gradient in zip(weights, list(by_weight)):
         assert gradient is not None, f"{weight.path} gets no gradient"
         assert np.isfinite(gradient).all(), f"the gradient of {weight.path} is not finite"
     for field, gradient in by_field.items():

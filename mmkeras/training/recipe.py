@@ -24,6 +24,8 @@ class Recipe:
         learning_rate: the highest; it rises over the first tenth of the steps and falls to zero
             along a cosine.
         weight_decay: of AdamW.
+        ema_momentum: momentum of the moving average of the weights that the finished model gets
+            (Polyak & Juditsky 1992); None keeps the last step's.
         augment: whether training samples are changed at random.
         cache: whether preprocessed samples are kept in memory.
         jit_compile: whether XLA compiles the steps, or `"auto"`.
@@ -41,6 +43,7 @@ class Recipe:
     batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
+    ema_momentum: float | None = None
     augment: bool = True
     cache: bool = False
     jit_compile: bool | str = "auto"
@@ -63,6 +66,8 @@ class Recipe:
         return keras.optimizers.AdamW(
             schedule,
             weight_decay=self.weight_decay,
+            use_ema=self.ema_momentum is not None,
+            ema_momentum=self.ema_momentum or 0.0,
             gradient_accumulation_steps=self.gradient_accumulation_steps,
         )
 
