@@ -65,7 +65,8 @@ class AudioTransformer(Encoder):
         hop_s: float = 0.01,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        # In half precision Keras would round the waveform before the spectrogram sees it.
+        super().__init__(autocast=False, **kwargs)
         self.config = {
             "num_samples": num_samples,
             "sample_rate": sample_rate,

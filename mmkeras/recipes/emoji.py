@@ -50,9 +50,9 @@ def model(train: Source) -> MultimodalModel:
     }
     return MultimodalModel(
         fields=fields,
-        tasks={"category": Classification(CATEGORY_NAMES, label_smoothing=0.1, dropout=0.1)},
+        tasks={"category": Classification(CATEGORY_NAMES, label_smoothing=0.1, dropout=0.3)},
         encoders={
-            "name": TextTransformer.for_modality(fields["name"], depth=1, dropout=0.3, **_WIDTH),
+            "name": TextTransformer.for_modality(fields["name"], depth=1, dropout=0.4, **_WIDTH),
             "image": ViT.for_modality(fields["image"], depth=2, dropout=0.1, **_WIDTH),
             "speech": AudioTransformer.for_modality(
                 fields["speech"], depth=2, dropout=0.1, num_mels=40, **_WIDTH
@@ -67,7 +67,7 @@ recipe = Recipe(
     name="emoji",
     sources=sources,
     model=model,
-    epochs=8,
+    epochs=6,
     batch_size=64,
     learning_rate=2e-3,
     ema_momentum=0.98,

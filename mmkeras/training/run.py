@@ -77,8 +77,7 @@ def train(
         shuffle=True,
         augment=recipe.augment,
         seed=recipe.seed,
-        deterministic=False,
-        **options,
+        **{"deterministic": False} | options,
     )
     validation = None
     if "validation" in sources:

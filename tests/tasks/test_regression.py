@@ -44,7 +44,7 @@ def test_adapt_takes_mean_and_deviation():
     assert task.scale == pytest.approx(np.std(known))
     assert task.dropout == 0.2
     assert Regression.adapt(Table([{"price": 4.0}]), "price").scale == 1.0
-    with pytest.raises(ValueError, match="'price'.*no number"):
+    with pytest.raises(ValueError, match=r"'price'.*no number"):
         Regression.adapt(Table([{"price": None}]), "price")
 
 

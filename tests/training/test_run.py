@@ -60,6 +60,8 @@ class _Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+# Keras' CSVLogger leaves its file open where `fit` is interrupted.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_goes_on_after_an_interruption(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(_recipe(), tmp_path, callbacks=[_Interrupt()], verbose=0)

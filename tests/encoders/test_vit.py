@@ -1,0 +1,43 @@
+"""`ViT`: its patches, against NumPy, and the sizes it refuses."""
+
+import numpy as np
+import pytest
+
+from mmkeras.encoders import ViT
+
+SIZE = {"dim": 16, "depth": 0, "num_heads": 2, "mlp_dim": 32}
+PIXELS = np.random.default_rng(0).normal(size=(1, 8, 12, 3)).astype("float32")
+
+
+@pytest.mark.parametrize("stem", ["patch", "convolution"])
+def test_a_token_for_each_patch(stem):
+    tokens = ViT(8, 12, patch_size=4, stem=stem, **SIZE)(
+        {"pixels": PIXELS, "present": np.array([True])}
+    )
+    assert tuple(tokens.values.shape) == (1, 6, 16)
+    assert np.array(tokens.mask).all()
+
+
+def test_patches_are_a_dense_layer_in_reading_order():
+    encoder = ViT(8, 12, patch_size=4, stem="patch", **SIZE)
+    values = np.array(encoder({"pixels": PIXELS, "present": np.array([True])}).values)[0]
+    kernel, bias = encoder.stem[0].get_weights()
+    patches = [PIXELS[0, y : y + 4, x : x + 4].ravel() for y in (0, 4) for x in (0, 4, 8)]
+    summed = np.stack(patches) @ kernel.reshape(-1, 16) + bias
+    summed += encoder.positions.get_weights()[0]
+    centred = summed - summed.mean(axis=1, keepdims=True)
+    expected = centred / np.sqrt(centred.var(axis=1, keepdims=True) + 1e-6)
+    np.testing.assert_allclose(values, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"patch_size": 5}, "patch_size=5, height=8, width=12"),
+        ({"patch_size": 4, "stem": "steam"}, "'steam'"),
+        ({"patch_size": 1}, "patch_size of 2, 4, 8"),
+    ],
+)
+def test_refuses_what_does_not_fit(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        ViT(8, 12, **arguments, **SIZE)
