@@ -211,8 +211,8 @@ class MultimodalModel(keras.Model):
             model = cls(**config)
         finally:
             keras.config.set_dtype_policy(today)
-        # A layer that is made frozen does not freeze the layers it is made of, and to set again what
-        # is set does nothing.
+        # A layer that is made frozen does not freeze the layers it is made of, and to set again
+        # what is set does nothing.
         for layer in model.layers:
             if not layer.trainable:
                 layer.trainable = True

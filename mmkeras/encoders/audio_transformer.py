@@ -44,7 +44,7 @@ class AudioTransformer(Encoder):
     >>> waveform = np.zeros((1, 1600), "float32")
     >>> tokens = encoder({"waveform": waveform, "length": np.array([800])})
     >>> np.array(tokens.mask).tolist()  # 800 samples: 10 frames of 10 ms, then a quarter of them
-    [[True, True, True, False, False, False]]
+    [[True, True, True, False, False]]
     """
 
     reads = frozenset({"waveform", "length"})

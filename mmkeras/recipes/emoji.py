@@ -6,7 +6,7 @@ mmkeras train emoji --out runs/emoji
 from collections.abc import Mapping
 
 from mmkeras.contracts import Source
-from mmkeras.datasets import prepare_emoji
+from mmkeras.datasets.emoji import CATEGORIES, prepare
 from mmkeras.encoders import AudioTransformer, TextTransformer, ViT
 from mmkeras.fusions import Late
 from mmkeras.modalities import Audio, Image, Text
@@ -15,23 +15,12 @@ from mmkeras.sources import TFDS
 from mmkeras.tasks import Classification
 from mmkeras.training import Recipe
 
-CATEGORY_NAMES = (
-    "Activities",
-    "Animals & Nature",
-    "Flags",
-    "Food & Drink",
-    "Objects",
-    "People & Body",
-    "Smileys & Emotion",
-    "Symbols",
-    "Travel & Places",
-)
 _WIDTH = {"dim": 96, "num_heads": 4, "mlp_dim": 192}
 
 
 def sources() -> Mapping[str, Source]:
     """The embedded dataset, prepared on first use."""
-    builder = prepare_emoji()
+    builder = prepare()
     return {split: TFDS(builder, split) for split in ("train", "validation", "test")}
 
 
@@ -50,7 +39,7 @@ def model(train: Source) -> MultimodalModel:
     }
     return MultimodalModel(
         fields=fields,
-        tasks={"category": Classification(CATEGORY_NAMES, label_smoothing=0.1, dropout=0.3)},
+        tasks={"category": Classification(CATEGORIES, label_smoothing=0.1, dropout=0.3)},
         encoders={
             "name": TextTransformer.for_modality(fields["name"], depth=1, dropout=0.4, **_WIDTH),
             "image": ViT.for_modality(fields["image"], depth=2, dropout=0.1, **_WIDTH),

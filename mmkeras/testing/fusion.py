@@ -1,6 +1,7 @@
 """Does a fusion keep its contract?"""
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -101,8 +102,9 @@ def _check_gradients(fusion: Fusion, tokens: Mapping[str, Tokens]) -> None:
         fused = fusion(inputs, training=True)
         kept = [tf.boolean_mask(values, mask) for values, mask in fused.values()]
         loss = tf.add_n([tf.reduce_sum(tf.square(values[:, :3])) for values in kept])
-    by_weight, by_field = tape.gradient(loss, ([weight.value for weight in weights], watched))
-    for weight, gradient in zip(weights, list(by_weight)):
+    gradients: Any = tape.gradient(loss, ([weight.value for weight in weights], watched))
+    by_weight, by_field = gradients
+    for weight, gradient in zip(weights, by_weight):
         assert gradient is not None, f"{weight.path} gets no gradient"
         assert np.isfinite(gradient).all(), f"the gradient of {weight.path} is not finite"
     for field, gradient in by_field.items():
