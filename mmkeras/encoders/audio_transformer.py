@@ -19,7 +19,7 @@ class AudioTransformer(Encoder):
     """Log-mel frames, two convolutions that shorten time by four, and a Transformer stack.
 
     The spectrogram is part of the layer, so that an exported model takes a waveform. Each
-    utterance's mean is taken off every mel band, which takes off loudness and the microphone too.
+    utterance's mean level is taken off, which takes off loudness and leaves the spectrum's shape.
     What stands behind `length` in a waveform changes nothing: samples, frames and subsampled
     frames behind it are set to zero before each step that could look at them.
 
@@ -122,7 +122,8 @@ class AudioTransformer(Encoder):
         frames = self.spectrogram(waveform)[:, : -(-samples // hop)]
         length = -(-length // hop)
         mask = _up_to(length, ops.shape(frames)[1])
-        values = (frames - masked_mean(frames, mask)[:, None]) / 4.0
+        level = ops.mean(masked_mean(frames, mask), axis=-1)[:, None, None]
+        values = (frames - level) / 4.0
         for convolution in self.convolutions:
             values = ops.where(mask[..., None], values, ops.zeros_like(values))
             # Padded by hand: "same" would shift by a frame between odd and even lengths.
