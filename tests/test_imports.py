@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import mmkeras
-
-PACKAGE = Path(mmkeras.__file__).parent
+#: The checkout, and not where the package is installed: the map is in its README.
+PACKAGE = Path(__file__).parents[1] / "mmkeras"
 FILES = sorted(path.relative_to(PACKAGE.parent) for path in PACKAGE.rglob("*.py"))
 
 #: What stands in the same line does not see each other, and sees the lines above alone.
