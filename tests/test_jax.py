@@ -28,12 +28,13 @@ assert keras.backend.backend() == "jax"
 
 from tests_jax import build, table
 
+keras.utils.set_random_seed(0)
 model = build()
 model.compile(keras.optimizers.Adam(0.01))
 data = model.pipeline(table(model), batch_size=4, pad="max", drop_remainder=True)
-losses = model.fit(data.repeat(), steps_per_epoch=3, epochs=5, shuffle=False, verbose=0)
+losses = model.fit(data.repeat(), steps_per_epoch=3, epochs=15, shuffle=False, verbose=0)
 losses = losses.history["loss"]
-assert np.isfinite(losses).all() and losses[-1] < losses[0], losses
+assert np.isfinite(losses).all() and np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5]), losses
 inputs, _, _ = next(iter(data))
 outputs = model.predict_on_batch({name: tensor.numpy() for name, tensor in inputs.items()})
 model.save_weights("model.weights.h5")

@@ -38,7 +38,7 @@ class Classification(Task):
     Example:
 
     >>> task = Classification(["negative", "positive"])
-    >>> task.target(tf.constant("positive")).numpy()
+    >>> int(task.target(tf.constant("positive")))
     1
     """
 

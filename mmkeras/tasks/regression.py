@@ -35,7 +35,7 @@ class Regression(Task):
 
     Example:
 
-    >>> Regression(offset=20.0, scale=5.0).target(tf.constant("21.5")).numpy()
+    >>> float(Regression(offset=20.0, scale=5.0).target(tf.constant("21.5")))
     21.5
     """
 
