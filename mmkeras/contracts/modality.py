@@ -7,6 +7,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import tensorflow as tf
 
+from mmkeras.contracts.configured import Configured
+
 
 class TensorSpec(NamedTuple):
     """Shape and dtype of one tensor of one sample.
@@ -21,7 +23,7 @@ class TensorSpec(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Modality(abc.ABC):
+class Modality(Configured, abc.ABC):
     """How one raw value (text, an encoded picture, a recording) becomes tensors. Holds no weights.
 
     A raw value is a byte string, the same in `tf.data` and in a served request; the empty string
@@ -111,12 +113,3 @@ class Modality(abc.ABC):
     @abc.abstractmethod
     def samples(self) -> list[bytes]:
         """A few valid raw values, different from each other, for tests and warm-up requests."""
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, as Keras' serialisation wants them."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The instance that `get_config` described; lists become tuples again."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})

@@ -57,6 +57,10 @@ class Source(abc.ABC):
             string [] for every wanted column: the raw value, the empty string where it is absent.
         """
 
+    def column(self, name: str, encode: Encode) -> tf.data.Dataset:
+        """The raw values of one column (string [] each), the empty string where it is absent."""
+        return self.rows({name: encode}).map(lambda _, row: self.load(row)[name])
+
     @abc.abstractmethod
     def locate(self, index: int) -> str:
         """Where the sample with this row index stands, for a person: `reviews.csv, row 17`."""

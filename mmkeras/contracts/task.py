@@ -7,9 +7,11 @@ from typing import Any, Self
 import keras
 import tensorflow as tf
 
+from mmkeras.contracts.configured import Configured
+
 
 @dataclasses.dataclass(frozen=True)
-class Task(abc.ABC):
+class Task(Configured, abc.ABC):
     """What a model is asked, from raw label to readable answer. Holds no weights.
 
     A raw label is a byte string, as every raw value is; the empty string means that the sample
@@ -71,12 +73,3 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def labels(self) -> list[bytes]:
         """A few valid raw labels, different from each other, for tests."""
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, as Keras' serialisation wants them."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The instance that `get_config` described; lists become tuples again."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})

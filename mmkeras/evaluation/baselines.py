@@ -64,8 +64,7 @@ def baselines(
 
 def _labels(source: Source, task: str, classes: tuple[str, ...]) -> np.ndarray:
     reader = Classification(classes)
-    rows = source.rows({task: reader.encode})
-    labels = rows.map(lambda _, row: reader.target(source.load(row)[task])).batch(1024)
+    labels = source.column(task, reader.encode).map(reader.target).batch(1024)
     return np.concatenate(list(labels.as_numpy_iterator()))
 
 
@@ -82,8 +81,7 @@ def _classifier(modality: object):
 
 def _features(modality: object, field: str, source: Source) -> list[str] | np.ndarray:
     if isinstance(modality, Text):
-        rows = source.rows({field: modality.encode})
-        texts = rows.map(lambda _, row: source.load(row)[field])
+        texts = source.column(field, modality.encode)
         return [text.decode() for text in texts.as_numpy_iterator()]
     small = Image(size=32) if isinstance(modality, Image) else modality
     batches = pipeline(source, Fields({field: small}), batch_size=128)

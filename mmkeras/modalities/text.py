@@ -168,8 +168,7 @@ class Text(Modality):
             KeyError: the source has no such column.
             ValueError: the column holds no text, or the vocabulary is too small for it.
         """
-        rows = source.rows({column: _utf8}, ())
-        texts = rows.map(lambda _, row: source.load(row)[column]).batch(1_024)
+        texts = source.column(column, _utf8).batch(1_024)
         vocabulary = WordPiece.learn(
             (text for batch in texts.as_numpy_iterator() for text in batch),
             vocabulary_size,

@@ -63,7 +63,7 @@ class Regression(Task):
             ValueError: the column holds no number.
         """
         task = cls()
-        raw = source.rows({column: task.encode}).map(lambda _, row: source.load(row)[column])
+        raw = source.column(column, task.encode)
         present = raw.filter(lambda label: label != "")
         values = [float(value) for value in present.map(task.target).as_numpy_iterator()]
         if not values:
