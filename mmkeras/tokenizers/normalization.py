@@ -1,0 +1,288 @@
+"""Normalization: which characters a text is read as, each keeping its place in the original.
+
+What becomes of one character is read once from the `tokenizers` package, so that both judge by
+the same tables of Unicode, and becomes a table in the graph. What neighbours do to each other,
+the order and the composition of combining marks, is the algorithm of Unicode Standard Annex 15.
+"""
+
+import functools
+import unicodedata
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tokenizers
+
+from mmkeras.tokenizers.characters import (
+    Characters,
+    CharacterTable,
+    assigned,
+    shifted,
+    spread,
+)
+from mmkeras.tokenizers.lookup import static_table
+
+# No normalization changes it, or makes it of something else.
+_SNOWMAN = "\u2603"
+# A character that becomes no or several ones is moved by this much and its place in their list.
+_SEVERAL = 1 << 24
+
+
+class CharacterMap:
+    """What each character becomes by itself: none, one or several characters.
+
+    Args:
+        normalizer: says so, as a rule that looks at one character at a time.
+
+    Example:
+
+    >>> from mmkeras.tokenizers.characters import decode
+    >>> lower = CharacterMap(tokenizers.normalizers.Lowercase())
+    >>> characters = lower(decode(tf.constant(["AİB"]), "strict"))
+    >>> "".join(map(chr, characters.codes.numpy())), characters.origins.numpy().tolist()
+    ('ai̇b', [0, 1, 1, 2])
+    """
+
+    #: What an export has to track: nothing.
+    resources = ()
+
+    def __init__(self, normalizer: tokenizers.normalizers.Normalizer):
+        sources = assigned()
+        targets = _each(normalizer)
+        several: dict[str, int] = {}
+        moves = []
+        for source, target in zip(sources, targets):
+            if len(target) == 1:
+                moves.append(ord(target) - ord(source))
+            else:
+                moves.append(_SEVERAL + several.setdefault(target, len(several)))
+        self.table = CharacterTable.of(spread(moves))
+        self.counts = np.array([len(target) for target in several], "int32")
+        self.begins = np.cumsum(self.counts) - self.counts
+        # The one behind is read where nothing is written.
+        self.targets = np.array([ord(c) for target in several for c in target] + [0], "int32")
+
+    def __call__(self, characters: Characters) -> Characters:
+        """What the characters become."""
+        moves = self.table(characters.codes)
+
+        def one_each() -> Characters:
+            return characters._replace(codes=characters.codes + moves)
+
+        def several() -> Characters:
+            some = moves >= _SEVERAL
+            entry = tf.where(some, moves - _SEVERAL, 0)
+            counts = tf.where(some, tf.gather(self.counts, entry), 1)
+            places = tf.repeat(tf.range(tf.size(counts, tf.int64)), counts)
+            number = tf.range(tf.size(places)) - tf.gather(tf.cumsum(counts) - counts, places)
+            taken = characters.take(places)
+            some = tf.gather(some, places)
+            target = tf.gather(tf.cast(self.begins, tf.int32), tf.gather(entry, places)) + number
+            target = tf.gather(self.targets, tf.where(some, target, 0))
+            moved = taken.codes + tf.gather(moves, places)
+            return taken._replace(codes=tf.where(some, target, moved))
+
+        if not self.counts.size:
+            return one_each()
+        return Characters(*tf.cond(tf.reduce_any(moves >= _SEVERAL), several, one_each))
+
+
+class NormalForm:
+    """One of Unicode's normal forms, NFC, NFD, NFKC or NFKD.
+
+    Texts that hold nothing to decompose, to order or to compose are recognised at once.
+
+    Args:
+        name: the form.
+
+    Example:
+
+    >>> from mmkeras.tokenizers.characters import decode
+    >>> characters = NormalForm("NFC")(decode(tf.constant(["e\u0323\u0302"]), "strict"))
+    >>> "".join(map(chr, characters.codes.numpy()))
+    'ệ'
+    """
+
+    def __init__(self, name: str):
+        sources = assigned()
+        #: What an export has to track.
+        self.resources: list[Any] = []
+        self.composes = name.endswith("C")
+        decomposed = "NFKD" if "K" in name else "NFD"
+        self.decompose = character_map(decomposed)
+        classes, pairs = _classes(), _pairs()
+        calm = np.array([s == t for s, t in zip(sources, _each(_NORMALIZERS[name]()))])
+        calm = spread(calm) * (classes == 0)
+        self.classes = CharacterTable.of(classes)
+        if self.composes:
+            left, right, whole = pairs.T
+            calm[right] = 0
+            joins = np.zeros(len(classes), "int64")
+            joins[right] = 1
+            self.joins = CharacterTable.of(joins)
+            self.pairs = static_table(left << 21 | right, whole, tf.int64, -1)
+            self.resources.append(self.pairs)
+        self.calm = CharacterTable.of(calm)
+
+    def __call__(self, characters: Characters) -> Characters:
+        """The characters in this form."""
+        calm = tf.reduce_all(self.calm(characters.codes) > 0)
+        return Characters(*tf.cond(calm, lambda: characters, lambda: self._normalized(characters)))
+
+    def _normalized(self, characters: Characters) -> Characters:
+        characters = ordered(self.decompose(characters), self.classes)
+        return self._composed(characters) if self.composes else characters
+
+    def _composed(self, characters: Characters) -> Characters:
+        """Composes what belongs together, in all texts at once, a step for each mark in a row."""
+        codes, classes = characters.codes, self.classes(characters.codes)
+        begins = tf.where(characters.row_starts() | (classes == 0) & (self.joins(codes) == 0))[:, 0]
+        ends = tf.concat([begins[1:], [tf.size(codes, tf.int64)]], axis=0)
+        several = ends - begins > 1
+        begins, ends = tf.boolean_mask(begins, several), tf.boolean_mask(ends, several)
+
+        def step(place, ends, starter, last, codes, kept):
+            # `last`: the class of what stands between the starter and this place; -1 for nothing.
+            code, class_ = tf.gather(codes, place), tf.gather(classes, place)
+            wide = tf.cast(tf.gather(codes, tf.maximum(starter, 0)), tf.int64)
+            whole = self.pairs.lookup(tf.bitwise.left_shift(wide, 21) | tf.cast(code, tf.int64))
+            near = (last < 0) | ((last > 0) & (last < class_))
+            fits = (starter >= 0) & near & (whole >= 0)
+            joined = tf.where(fits)[:, 0]
+            codes = tf.tensor_scatter_nd_update(
+                codes, tf.gather(starter, joined)[:, None], tf.gather(whole, joined)
+            )
+            kept = tf.tensor_scatter_nd_update(kept, place[:, None], ~fits)
+            new = ~fits & (class_ == 0)
+            starter = tf.where(new, place, starter)
+            last = tf.where(fits, last, tf.where(new, -1, class_))
+            more = tf.where(place + 1 < ends)[:, 0]
+            state = (tf.gather(x, more) for x in (place + 1, ends, starter, last))
+            return (*state, codes, kept)
+
+        first = tf.gather(classes, begins)
+        starter = tf.where(first == 0, begins, -1)
+        last = tf.where(first == 0, -1, first)
+        state = (begins + 1, ends, starter, last, codes, tf.ones_like(codes, tf.bool))
+        *_, codes, kept = tf.while_loop(
+            lambda place, *_: tf.size(place) > 0,
+            step,
+            state,
+            shape_invariants=(tf.TensorShape([None]),) * len(state),
+            parallel_iterations=1,
+        )
+        return characters._replace(codes=codes).take(tf.where(kept)[:, 0])
+
+
+def ordered(characters: Characters, classes: CharacterTable) -> Characters:
+    """Combining marks in a row, ordered by their classes."""
+    class_ = classes(characters.codes)
+    marks = tf.where(class_ > 0)[:, 0]
+    begins = (marks != shifted(marks, 1, -2) + 1) | tf.gather(characters.row_starts(), marks)
+    row = tf.cumsum(tf.cast(begins, tf.int32))
+    order = tf.argsort(row * 256 + tf.gather(class_, marks), stable=True)
+    # What a character was decomposed to keeps that character's place, wherever it moves.
+    new = characters.origins != shifted(characters.origins, 1, -1)
+    moved = marks[:, None], tf.gather(marks, order)
+    codes = tf.tensor_scatter_nd_update(
+        characters.codes, moved[0], tf.gather(characters.codes, moved[1])
+    )
+    places = tf.tensor_scatter_nd_update(new, moved[0], tf.gather(new, moved[1]))
+    places = tf.maximum(tf.cumsum(tf.cast(places, tf.int32)) - 1, 0)
+    origins = tf.gather(tf.boolean_mask(characters.origins, new), places)
+    return characters._replace(codes=codes, origins=origins)
+
+
+_NORMALIZERS = {
+    "NFC": tokenizers.normalizers.NFC,
+    "NFD": tokenizers.normalizers.NFD,
+    "NFKC": tokenizers.normalizers.NFKC,
+    "NFKD": tokenizers.normalizers.NFKD,
+    "lowercase": tokenizers.normalizers.Lowercase,
+    "nmt": tokenizers.normalizers.Nmt,
+}
+FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+#: The names of what `step` makes.
+STEPS = tuple(_NORMALIZERS)
+
+
+def _each(normalizer: tokenizers.normalizers.Normalizer) -> list[str]:
+    """What a normalizer makes of each of the `assigned` characters."""
+    sources = assigned()
+    place = sources.index(_SNOWMAN)
+    others = sources[:place] + sources[place + 1 :]
+    targets = normalizer.normalize_str(_SNOWMAN.join(others)).split(_SNOWMAN)
+    return [*targets[:place], _SNOWMAN, *targets[place:]]
+
+
+@functools.cache
+def _classes() -> np.ndarray:
+    """int64 [0x110000]: canonical combining classes, 0 for what the oracle does not reorder."""
+    sources = assigned()
+    classes = np.array([unicodedata.combining(c) for c in sources])
+    # A mark younger than the tables of `tokenizers` stays where it is: does it move over one of
+    # another class?
+    marks = [c for c, class_ in zip(sources, classes) if class_]
+    others = ["\u0345" if unicodedata.combining(c) < 240 else "\u0334" for c in marks]
+    form = tokenizers.normalizers.NFD()
+    for mark, other in zip(marks, others):
+        pair = other + mark if other == "\u0345" else mark + other
+        if form.normalize_str(pair) == pair and mark != "\u0345":
+            classes[sources.index(mark)] = 0
+    return spread(classes)
+
+
+@functools.cache
+def _pairs() -> np.ndarray:
+    """int64 [P, 3]: pairs of characters that compose to one, and that one."""
+    pairs = []
+    for whole, again in zip(assigned(), _each(tokenizers.normalizers.NFC())):
+        if whole != again:
+            continue  # never composed
+        if "가" <= whole <= "힣":
+            left, last = divmod(ord(whole) - 0xAC00, 28)
+            first, vowel = divmod(left, 21)
+            if last:
+                pairs.append((0xAC00 + left * 28, 0x11A7 + last, ord(whole)))
+            else:
+                pairs.append((0x1100 + first, 0x1161 + vowel, ord(whole)))
+            continue
+        parts = unicodedata.decomposition(whole).split()
+        if len(parts) == 2 and not parts[0].startswith("<"):
+            left, right = (int(part, 16) for part in parts)
+            pairs.append((left, right, ord(whole)))
+    return np.array(pairs, "int64")
+
+
+@functools.cache
+def character_map(name: str) -> CharacterMap:
+    """The map of a normalization that looks at one character at a time."""
+    return CharacterMap(_NORMALIZERS[name]())
+
+
+@functools.cache
+def bert(lowercase: bool, strip_accents: bool) -> CharacterMap:
+    """BERT's cleaning, without its blanks around ideographs."""
+    return CharacterMap(
+        tokenizers.normalizers.BertNormalizer(
+            clean_text=True,
+            handle_chinese_chars=False,
+            strip_accents=strip_accents,
+            lowercase=lowercase,
+        )
+    )
+
+
+@functools.cache
+def step(name: str) -> CharacterMap | NormalForm:
+    """A step of normalization by its name, one of `STEPS`."""
+    return NormalForm(name) if name in FORMS else character_map(name)
+
+
+def check_steps(kind: str, steps: tuple[str, ...]) -> None:
+    """Raises ValueError if there is no such step."""
+    unknown = [name for name in steps if name not in STEPS]
+    if unknown:
+        raise ValueError(
+            f"{kind}: normalization names {unknown}; the steps there are: {list(STEPS)}."
+        )
