@@ -1,6 +1,7 @@
 """Building blocks of every network, in `keras.ops` alone, so that they run on any Keras backend."""
 
 from mmkeras.layers.attention import MultiHeadAttention, dot_product_attention
+from mmkeras.layers.autoregression import Sequences, Step, autoregress
 from mmkeras.layers.field_projection import FieldProjection
 from mmkeras.layers.modality_dropout import ModalityDropout
 from mmkeras.layers.pooling import FieldPooling, masked_mean
@@ -18,10 +19,13 @@ __all__ = [
     "LogMelSpectrogram",
     "ModalityDropout",
     "MultiHeadAttention",
+    "Sequences",
     "SinusoidalPositions",
     "Size",
+    "Step",
     "TransformerBlock",
     "TransformerStack",
+    "autoregress",
     "dot_product_attention",
     "masked_mean",
     "mel_filters",
