@@ -1,5 +1,6 @@
 """`AudioTransformer`: a waveform to tokens."""
 
+import dataclasses
 from typing import Any, Self
 
 import keras
@@ -8,9 +9,8 @@ from keras import ops
 from mmkeras.contracts.encoder import Encoder
 from mmkeras.layers.pooling import masked_mean
 from mmkeras.layers.positions import SinusoidalPositions
-from mmkeras.layers.sizes import size_named
+from mmkeras.layers.sizes import Size, size_named
 from mmkeras.layers.spectrogram import LogMelSpectrogram
-from mmkeras.layers.transformer import TransformerStack
 from mmkeras.tokens import Tokens
 
 
@@ -29,7 +29,7 @@ class AudioTransformer(Encoder):
     Args:
         num_samples: the longest waveform, in samples.
         sample_rate: samples a second.
-        dim, depth, num_heads, mlp_dim: see `TransformerStack`.
+        dim, depth, num_heads, mlp_dim: see `Size`.
         dropout: fraction of units dropped in training.
         num_mels: number of mel bands.
         frame_s: seconds in a frame.
@@ -96,9 +96,7 @@ class AudioTransformer(Encoder):
             self._tokens(num_samples), name="positions", dtype=policy
         )
         self.dropout = keras.layers.Dropout(dropout, dtype=policy)
-        self.stack = TransformerStack(
-            dim, depth, num_heads, mlp_dim, dropout, name="stack", dtype=policy
-        )
+        self.stack = Size(dim, depth, num_heads, mlp_dim).stack(dropout, name="stack", dtype=policy)
 
     def build(self, tensors_shape: dict[str, Any]) -> None:
         batch, samples = tensors_shape["waveform"]
@@ -154,7 +152,7 @@ class AudioTransformer(Encoder):
             "sample_rate": modality.sample_rate,
             "num_mels": {"tiny": 16, "small": 64, "base": 80}.get(size),
         }
-        return cls(**fitted | size_named(size) | overrides)
+        return cls(**fitted | dataclasses.asdict(size_named(size)) | overrides)
 
 
 def _up_to(length: Any, size: Any) -> Any:

@@ -1,5 +1,6 @@
 """`TextTransformer`: token ids to tokens."""
 
+import dataclasses
 from typing import Any, Self
 
 import keras
@@ -7,8 +8,7 @@ from keras import ops
 
 from mmkeras.contracts.encoder import Encoder
 from mmkeras.layers.positions import LearnedPositions
-from mmkeras.layers.sizes import size_named
-from mmkeras.layers.transformer import TransformerStack
+from mmkeras.layers.sizes import Size, size_named
 from mmkeras.tokens import Tokens
 
 
@@ -21,7 +21,7 @@ class TextTransformer(Encoder):
     Args:
         vocabulary_size: number of token ids.
         max_length: the longest text, in tokens.
-        dim, depth, num_heads, mlp_dim: see `TransformerStack`.
+        dim, depth, num_heads, mlp_dim: see `Size`.
         dropout: fraction of units dropped in training.
 
     Example:
@@ -63,9 +63,7 @@ class TextTransformer(Encoder):
         )
         self.positions = LearnedPositions(max_length, name="positions", dtype=policy)
         self.dropout = keras.layers.Dropout(dropout, dtype=policy)
-        self.stack = TransformerStack(
-            dim, depth, num_heads, mlp_dim, dropout, name="stack", dtype=policy
-        )
+        self.stack = Size(dim, depth, num_heads, mlp_dim).stack(dropout, name="stack", dtype=policy)
 
     def build(self, tensors_shape: dict[str, Any]) -> None:
         shape = (*tensors_shape["token_ids"], self.dim)
@@ -95,4 +93,4 @@ class TextTransformer(Encoder):
             "vocabulary_size": modality.vocabulary_size,
             "max_length": modality.max_length,
         }
-        return cls(**fitted | size_named(size) | overrides)
+        return cls(**fitted | dataclasses.asdict(size_named(size)) | overrides)

@@ -1,5 +1,6 @@
 """`ViT`: a picture to tokens, one for each patch."""
 
+import dataclasses
 import math
 from typing import Any, Self
 
@@ -8,8 +9,7 @@ from keras import ops
 
 from mmkeras.contracts.encoder import Encoder
 from mmkeras.layers.positions import LearnedPositions
-from mmkeras.layers.sizes import size_named
-from mmkeras.layers.transformer import TransformerStack
+from mmkeras.layers.sizes import Size, size_named
 from mmkeras.tokens import Tokens
 
 
@@ -24,7 +24,7 @@ class ViT(Encoder):
     Args:
         height, width: size of the picture in pixels; `patch_size` must divide both.
         patch_size: pixels along a patch; a power of two for the convolutional stem.
-        dim, depth, num_heads, mlp_dim: see `TransformerStack`.
+        dim, depth, num_heads, mlp_dim: see `Size`.
         dropout: fraction of units dropped in training.
         stem: `"patch"` or `"convolution"`.
 
@@ -109,9 +109,7 @@ class ViT(Encoder):
             self.stem.append(keras.layers.Conv2D(dim, 1, name="patches", dtype=policy))
         self.positions = LearnedPositions(self.num_patches, name="positions", dtype=policy)
         self.dropout = keras.layers.Dropout(dropout, dtype=policy)
-        self.stack = TransformerStack(
-            dim, depth, num_heads, mlp_dim, dropout, name="stack", dtype=policy
-        )
+        self.stack = Size(dim, depth, num_heads, mlp_dim).stack(dropout, name="stack", dtype=policy)
 
     def build(self, tensors_shape: dict[str, Any]) -> None:
         shape = tensors_shape["pixels"]
@@ -146,4 +144,4 @@ class ViT(Encoder):
         height, width, _ = modality.specs()["pixels"].shape
         patch_size = {"tiny": 8, "small": 8, "base": 16}.get(size)
         fitted = {"height": height, "width": width, "patch_size": patch_size}
-        return cls(**fitted | size_named(size) | overrides)
+        return cls(**fitted | dataclasses.asdict(size_named(size)) | overrides)

@@ -1,5 +1,6 @@
 """`Bottleneck`: fields speak to each other through a few shared tokens."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -7,9 +8,9 @@ import keras
 from keras import ops
 
 from mmkeras.contracts.fusion import Fusion
+from mmkeras.layers.encoder_block import TransformerEncoderBlock
 from mmkeras.layers.field_projection import FieldProjection
-from mmkeras.layers.sizes import size_named
-from mmkeras.layers.transformer import TransformerBlock
+from mmkeras.layers.sizes import Size, size_named
 from mmkeras.tokens import Tokens
 
 
@@ -23,7 +24,7 @@ class Bottleneck(Fusion):
     Source: Nagrani et al. 2021, "Attention Bottlenecks for Multimodal Fusion", equations 6 to 9.
 
     Args:
-        dim, num_heads, mlp_dim: see `TransformerBlock`.
+        dim, num_heads, mlp_dim: see `Size`.
         depth: number of rounds.
         num_bottlenecks: number of shared tokens; the paper takes 4.
         dropout: fraction of units dropped in training.
@@ -57,9 +58,10 @@ class Bottleneck(Fusion):
             "dropout": dropout,
         }
         self.dim = dim
+        self.size = Size(dim, depth, num_heads, mlp_dim)
         self.num_bottlenecks = num_bottlenecks
         self.projection = FieldProjection(dim, name="projection", dtype=self.dtype_policy)
-        self.rounds: list[dict[str, TransformerBlock]] = []
+        self.rounds: list[dict[str, TransformerEncoderBlock]] = []
 
     def build(self, tokens_shape: Mapping[str, Tokens]) -> None:
         self.projection.build(tokens_shape)
@@ -68,14 +70,10 @@ class Bottleneck(Fusion):
             initializer=keras.initializers.TruncatedNormal(stddev=0.02),
             name="bottlenecks",
         )
-        width = self.config["dim"], self.config["num_heads"], self.config["mlp_dim"]
         for i in range(self.config["depth"]):
             blocks = {
-                field: TransformerBlock(
-                    *width,
-                    self.config["dropout"],
-                    name=f"{field}_block_{i}",
-                    dtype=self.dtype_policy,
+                field: self.size.block(
+                    self.config["dropout"], name=f"{field}_block_{i}", dtype=self.dtype_policy
                 )
                 for field in sorted(tokens_shape)
             }
@@ -116,4 +114,4 @@ class Bottleneck(Fusion):
     @classmethod
     def of_size(cls, size: str = "small", dropout: float = 0.0) -> Self:
         """See `Fusion.of_size`."""
-        return cls(**size_named(size), dropout=dropout)
+        return cls(**dataclasses.asdict(size_named(size)), dropout=dropout)

@@ -1,5 +1,6 @@
 """`Concat`: one Transformer over the tokens of all fields."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -8,8 +9,7 @@ from keras import ops
 
 from mmkeras.contracts.fusion import Fusion
 from mmkeras.layers.field_projection import FieldProjection
-from mmkeras.layers.sizes import size_named
-from mmkeras.layers.transformer import TransformerStack
+from mmkeras.layers.sizes import Size, size_named
 from mmkeras.tokens import Tokens
 
 
@@ -20,7 +20,7 @@ class Concat(Fusion):
     Source: the single-stream fusion of Kim et al. 2021, "ViLT".
 
     Args:
-        dim, depth, num_heads, mlp_dim: see `TransformerStack`.
+        dim, depth, num_heads, mlp_dim: see `Size`.
         dropout: fraction of units dropped in training.
 
     Example:
@@ -52,9 +52,7 @@ class Concat(Fusion):
         self.dim = dim
         policy = self.dtype_policy
         self.projection = FieldProjection(dim, name="projection", dtype=policy)
-        self.stack = TransformerStack(
-            dim, depth, num_heads, mlp_dim, dropout, name="stack", dtype=policy
-        )
+        self.stack = Size(dim, depth, num_heads, mlp_dim).stack(dropout, name="stack", dtype=policy)
 
     def build(self, tokens_shape: Mapping[str, Tokens]) -> None:
         self.projection.build(tokens_shape)
@@ -97,4 +95,4 @@ class Concat(Fusion):
     @classmethod
     def of_size(cls, size: str = "small", dropout: float = 0.0) -> Self:
         """See `Fusion.of_size`."""
-        return cls(**size_named(size), dropout=dropout)
+        return cls(**dataclasses.asdict(size_named(size)), dropout=dropout)

@@ -1,5 +1,6 @@
 """`CrossAttention`: every field looks at all the others."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -7,9 +8,9 @@ import keras
 from keras import ops
 
 from mmkeras.contracts.fusion import Fusion
+from mmkeras.layers.encoder_block import TransformerEncoderBlock
 from mmkeras.layers.field_projection import FieldProjection
-from mmkeras.layers.sizes import size_named
-from mmkeras.layers.transformer import TransformerBlock
+from mmkeras.layers.sizes import Size, size_named
 from mmkeras.tokens import Tokens
 
 
@@ -24,7 +25,7 @@ class CrossAttention(Fusion):
     Unaligned Multimodal Language Sequences", with one source instead of one for each pair.
 
     Args:
-        dim, num_heads, mlp_dim: see `TransformerBlock`.
+        dim, num_heads, mlp_dim: see `Size`.
         depth: number of rounds.
         dropout: fraction of units dropped in training.
 
@@ -55,20 +56,17 @@ class CrossAttention(Fusion):
             "dropout": dropout,
         }
         self.dim = dim
+        self.size = Size(dim, depth, num_heads, mlp_dim)
         self.projection = FieldProjection(dim, name="projection", dtype=self.dtype_policy)
-        self.rounds: list[dict[str, TransformerBlock]] = []
+        self.rounds: list[dict[str, TransformerEncoderBlock]] = []
 
     def build(self, tokens_shape: Mapping[str, Tokens]) -> None:
         self.projection.build(tokens_shape)
-        width = self.config["dim"], self.config["num_heads"], self.config["mlp_dim"]
         shape = (None, None, self.dim)
         for i in range(self.config["depth"] if len(tokens_shape) > 1 else 0):
             blocks = {
-                field: TransformerBlock(
-                    *width,
-                    self.config["dropout"],
-                    name=f"{field}_block_{i}",
-                    dtype=self.dtype_policy,
+                field: self.size.block(
+                    self.config["dropout"], name=f"{field}_block_{i}", dtype=self.dtype_policy
                 )
                 for field in sorted(tokens_shape)
             }
@@ -104,7 +102,7 @@ class CrossAttention(Fusion):
     @classmethod
     def of_size(cls, size: str = "small", dropout: float = 0.0) -> Self:
         """See `Fusion.of_size`."""
-        return cls(**size_named(size), dropout=dropout)
+        return cls(**dataclasses.asdict(size_named(size)), dropout=dropout)
 
 
 def _others(tokens: Mapping[str, Tokens], field: str) -> Tokens:

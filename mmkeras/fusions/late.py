@@ -50,4 +50,4 @@ class Late(Fusion):
     def of_size(cls, size: str = "small", dropout: float = 0.0) -> Self:
         """See `Fusion.of_size`; nothing is dropped here."""
         del dropout
-        return cls(size_named(size)["dim"])
+        return cls(size_named(size).dim)

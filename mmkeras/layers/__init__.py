@@ -2,30 +2,46 @@
 
 from mmkeras.layers.attention import MultiHeadAttention, dot_product_attention
 from mmkeras.layers.autoregression import Sequences, Step, autoregress
+from mmkeras.layers.checkpoint import checkpointed
+from mmkeras.layers.composite import Composite, copied
+from mmkeras.layers.conformer import ConformerBlock, ConformerConvolution
+from mmkeras.layers.encoder_block import TransformerEncoderBlock
+from mmkeras.layers.feed_forward import FeedForward
 from mmkeras.layers.field_projection import FieldProjection
+from mmkeras.layers.layer_scale import LayerScale
 from mmkeras.layers.modality_dropout import ModalityDropout
 from mmkeras.layers.pooling import FieldPooling, masked_mean
 from mmkeras.layers.positions import LearnedPositions, SinusoidalPositions, sinusoids
+from mmkeras.layers.residual import Residual
 from mmkeras.layers.sizes import SIZES, Size, size_named
 from mmkeras.layers.spectrogram import LogMelSpectrogram, mel_filters
-from mmkeras.layers.transformer import FeedForward, TransformerBlock, TransformerStack
+from mmkeras.layers.stack import TransformerStack
+from mmkeras.layers.stochastic_depth import StochasticDepth
 
 __all__ = [
     "SIZES",
+    "Composite",
+    "ConformerBlock",
+    "ConformerConvolution",
     "FeedForward",
     "FieldPooling",
     "FieldProjection",
+    "LayerScale",
     "LearnedPositions",
     "LogMelSpectrogram",
     "ModalityDropout",
     "MultiHeadAttention",
+    "Residual",
     "Sequences",
     "SinusoidalPositions",
     "Size",
     "Step",
-    "TransformerBlock",
+    "StochasticDepth",
+    "TransformerEncoderBlock",
     "TransformerStack",
     "autoregress",
+    "checkpointed",
+    "copied",
     "dot_product_attention",
     "masked_mean",
     "mel_filters",

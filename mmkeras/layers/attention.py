@@ -57,6 +57,7 @@ def dot_product_attention(query: Any, key: Any, value: Any, mask: Any = None) ->
     return ops.einsum("bnts,bsnd->btnd", ops.cast(weights, value.dtype), value)
 
 
+@keras.saving.register_keras_serializable(package="mmkeras")
 class MultiHeadAttention(keras.layers.Layer):
     """Self- or cross-attention with several heads; projections are Keras `Dense` layers.
 
