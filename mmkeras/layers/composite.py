@@ -6,7 +6,7 @@ import keras
 
 
 class Composite(keras.layers.Layer):
-    """A layer built of other layers that its constructor takes ready-made.
+    """A layer built of other layers, which its constructor takes ready-made.
 
     Attributes:
         parts: names of the constructor's arguments that are layers, lists of layers or None; the
@@ -25,6 +25,10 @@ class Composite(keras.layers.Layer):
     """
 
     parts: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.supports_masking = True
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {name: _saved(getattr(self, name)) for name in self.parts}

@@ -44,6 +44,7 @@ class FeedForward(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         if dim < 1 or mlp_dim < 1:
             raise ValueError(
                 f"dim and mlp_dim must be at least 1; got dim={dim} and mlp_dim={mlp_dim}."

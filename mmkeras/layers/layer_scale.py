@@ -25,6 +25,7 @@ class LayerScale(keras.layers.Layer):
 
     def __init__(self, initial: float = 1e-5, **kwargs: Any):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.initial = initial
 
     def build(self, values_shape: Any) -> None:

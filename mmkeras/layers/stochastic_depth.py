@@ -30,6 +30,7 @@ class StochasticDepth(keras.layers.Layer):
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
+        self.supports_masking = True
         if not 0.0 <= rate < 1.0:
             raise ValueError(f"rate must be in [0, 1); got {rate}.")
         self.rate = rate

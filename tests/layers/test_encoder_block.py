@@ -15,35 +15,7 @@ VALUES = RNG.normal(size=(2, 5, 8)).astype("float32")
 MASK = np.array([[1, 1, 1, 1, 0], [1, 1, 0, 0, 0]], bool)
 
 
-def of_torch(theirs, ours, rng=RNG):
-    """Gives a `torch.nn.TransformerEncoderLayer` random weights, and ours the same."""
-    with torch.no_grad():
-        for weight in theirs.parameters():
-            weight.copy_(torch.tensor(rng.normal(scale=0.4, size=weight.shape)))
-    copy_attention(theirs.self_attn, ours.attention)
-    copy_dense(theirs.linear1, ours.feed_forward.expand)
-    copy_dense(theirs.linear2, ours.feed_forward.contract)
-    copy_norm(theirs.norm1, ours.attention_residual.norm)
-    copy_norm(theirs.norm2, ours.feed_forward_residual.norm)
-
-
-def copy_dense(theirs, ours):
-    ours.set_weights([theirs.weight.detach().numpy().T, theirs.bias.detach().numpy()])
-
-
-def copy_norm(theirs, ours):
-    ours.set_weights([theirs.weight.detach().numpy(), theirs.bias.detach().numpy()])
-
-
-def copy_attention(theirs, ours):
-    weights = np.split(theirs.in_proj_weight.detach().numpy(), 3)
-    biases = np.split(theirs.in_proj_bias.detach().numpy(), 3)
-    for name, weight, bias in zip(("query", "key", "value"), weights, biases):
-        getattr(ours, name).set_weights([weight.T, bias])
-    copy_dense(theirs.out_proj, ours.output_projection)
-
-
-def build(norm_first):
+def build(from_torch, norm_first):
     theirs = torch.nn.TransformerEncoderLayer(
         8, 2, 16, dropout=0.0, activation="relu", batch_first=True, norm_first=norm_first
     )
@@ -53,14 +25,15 @@ def build(norm_first):
         Residual(keras.layers.LayerNormalization(epsilon=1e-5), norm_first=norm_first),
     )
     ours.build((None, None, 8))
-    of_torch(theirs, ours)
+    from_torch.randomise(theirs)
+    from_torch.encoder_block(theirs, ours)
     return theirs, ours
 
 
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("masked", ["nothing", "keys", "each query"])
-def test_is_pytorchs_encoder_layer(norm_first, masked):
-    theirs, ours = build(norm_first)
+def test_is_pytorchs_encoder_layer(from_torch, norm_first, masked):
+    theirs, ours = build(from_torch, norm_first)
     given, expected_mask = None, {}
     if masked == "keys":
         given, expected_mask = MASK, {"src_key_padding_mask": torch.tensor(~MASK)}
