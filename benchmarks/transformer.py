@@ -63,15 +63,13 @@ def pictures(count: int) -> np.ndarray:
 def vit(dim: int, num_heads: int):
     """The package's ViT of 12 blocks on 224 pixels, with a plain stem."""
     from mmkeras.encoders import ViT
+    from mmkeras.layers import Size
 
     return ViT(
         224,
         224,
         patch_size=16,
-        dim=dim,
-        depth=12,
-        num_heads=num_heads,
-        mlp_dim=4 * dim,
+        stack=Size(dim, depth=12, num_heads=num_heads, mlp_dim=4 * dim).stack(),
         dropout=0.0,
         stem="patch",
     )

@@ -16,7 +16,7 @@ from mmkeras.layers.modality_dropout import ModalityDropout
 from mmkeras.layers.pooling import FieldPooling, masked_mean
 from mmkeras.layers.positions import LearnedPositions, SinusoidalPositions, sinusoids
 from mmkeras.layers.residual import Residual
-from mmkeras.layers.sizes import SIZES, Size, size_named
+from mmkeras.layers.sizes import SIZES, Size, size_of
 from mmkeras.layers.spectrogram import LogMelSpectrogram, mel_filters
 from mmkeras.layers.stack import TransformerStack
 from mmkeras.layers.stochastic_depth import StochasticDepth
@@ -60,5 +60,5 @@ __all__ = [
     "masked_mean",
     "mel_filters",
     "sinusoids",
-    "size_named",
+    "size_of",
 ]

@@ -73,6 +73,7 @@ class Size:
         dtype = {"dtype": kwargs["dtype"]} if "dtype" in kwargs else {}
         rates = [stochastic_depth * i / max(self.depth - 1, 1) for i in range(self.depth)]
         return TransformerStack(
+            self.dim,
             [
                 self.block(dropout, stochastic_depth=rate, name=f"block_{i}", **dtype)
                 for i, rate in enumerate(rates)
@@ -90,17 +91,19 @@ SIZES: dict[str, Size] = {
 }
 
 
-def size_named(name: str) -> Size:
-    """The size of that name.
+def size_of(size: str | Size) -> Size:
+    """The size of that name; a `Size` is one already.
 
     Raises:
         ValueError: there is none; the message lists those that there are.
 
     Example:
 
-    >>> size_named("tiny").dim
+    >>> size_of("tiny").dim
     16
     """
-    if name not in SIZES:
-        raise ValueError(f"size must be one of {sorted(SIZES)}; got {name!r}.")
-    return SIZES[name]
+    if isinstance(size, Size):
+        return size
+    if size not in SIZES:
+        raise ValueError(f"size must be one of {sorted(SIZES)}, or a Size; got {size!r}.")
+    return SIZES[size]

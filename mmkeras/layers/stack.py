@@ -14,6 +14,7 @@ class TransformerStack(Composite):
     """Self-attention blocks and, where they normalise first, a last normalisation.
 
     Args:
+        dim: D of the tokens.
         blocks: unbuilt blocks, such as `TransformerEncoderBlock` or `ConformerBlock`; without any,
             the normalisation is left alone.
         norm: an unbuilt normalisation for the result, or None.
@@ -26,6 +27,7 @@ class TransformerStack(Composite):
     >>> import numpy as np
     >>> from mmkeras.layers import FeedForward, MultiHeadAttention, TransformerEncoderBlock
     >>> stack = TransformerStack(
+    ...     8,
     ...     [
     ...         TransformerEncoderBlock(MultiHeadAttention(8, num_heads=2), FeedForward(8, 16))
     ...         for _ in range(2)
@@ -40,6 +42,7 @@ class TransformerStack(Composite):
 
     def __init__(
         self,
+        dim: int,
         blocks: Sequence[keras.layers.Layer],
         norm: keras.layers.Layer | None = None,
         *,
@@ -47,6 +50,7 @@ class TransformerStack(Composite):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        self.dim = dim
         self.blocks = list(blocks)
         self.norm = norm
         self.checkpoint = checkpoint
@@ -80,4 +84,4 @@ class TransformerStack(Composite):
         return values_shape
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"checkpoint": self.checkpoint}
+        return super().get_config() | {"dim": self.dim, "checkpoint": self.checkpoint}

@@ -105,6 +105,7 @@ class Transformer(Composite):
         blocks = range(num_layers)
         whole = {"checkpoint": checkpoint, "dtype": policy}
         self.encoder = TransformerStack(
+            d_model,
             [
                 TransformerEncoderBlock(
                     attention("attention"),

@@ -2,13 +2,14 @@
 
 import pytest
 
-from mmkeras.layers import SIZES, Size, size_named
+from mmkeras.layers import SIZES, Size, size_of
 
 
 def test_are_found_by_name():
-    assert size_named("base") is SIZES["base"]
-    with pytest.raises(ValueError, match=r"\['base', 'small', 'tiny'\]; got 'huge'"):
-        size_named("huge")
+    assert size_of("base") is SIZES["base"]
+    assert size_of(SIZES["tiny"]) is SIZES["tiny"]
+    with pytest.raises(ValueError, match=r"\['base', 'small', 'tiny'\], or a Size; got 'huge'"):
+        size_of("huge")
 
 
 def test_say_what_their_blocks_are_made_of():

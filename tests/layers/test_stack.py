@@ -72,7 +72,7 @@ def test_comes_back_from_a_file(conformer, tmp_path):
     else:
         block = TransformerEncoderBlock(*parts, feed_forward, residual)
     inputs = keras.Input((4, 8))
-    model = keras.Model(inputs, TransformerStack([block], checkpoint=True)(inputs))
+    model = keras.Model(inputs, TransformerStack(8, [block], checkpoint=True)(inputs))
     model.set_weights([RNG.normal(size=w.shape) ** 2 for w in model.get_weights()])
     model.save(tmp_path / "stack.keras")
     loaded = keras.saving.load_model(tmp_path / "stack.keras")
