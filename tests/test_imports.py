@@ -43,7 +43,7 @@ KINDS = {
 }
 #: They stand beside the ranks: the package's own table of contents, and the contract suite.
 FREE = {"__init__", "testing"}
-WITHOUT_TENSORFLOW = {"tokens", "layers", "encoders", "fusions", "losses", "model"}
+WITHOUT_TENSORFLOW = {"tokens", "layers", "encoders", "fusions", "losses", "decoding", "model"}
 
 #: What needs an extra, or is slow to import and not always needed.
 OPTIONAL = {

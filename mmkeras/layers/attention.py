@@ -4,10 +4,12 @@ Source: Vaswani et al. 2017, "Attention Is All You Need", equation 1 and section
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
+
+from mmkeras.layers.masks import AttentionMask
 
 
 def dot_product_attention(query: Any, key: Any, value: Any, mask: Any = None) -> Any:
@@ -57,6 +59,21 @@ def dot_product_attention(query: Any, key: Any, value: Any, mask: Any = None) ->
     return ops.einsum("bnts,bsnd->btnd", ops.cast(weights, value.dtype), value)
 
 
+class KVCache(NamedTuple):
+    """Keys and values of the tokens so far; as a state of `decoding`, B leads.
+
+    Attributes:
+        key: float [B, M, N, D], M = room.
+        value: float [B, M, N, D].
+        length: int32 scalar, number of tokens there are.
+    """
+
+    key: Any
+    value: Any
+    length: Any
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
 class MultiHeadAttention(keras.layers.Layer):
     """Self- or cross-attention with several heads; projections are Keras `Dense` layers.
 
@@ -81,6 +98,7 @@ class MultiHeadAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         if num_heads < 1 or dim % num_heads:
             raise ValueError(f"num_heads must divide dim; got num_heads={num_heads} and dim={dim}.")
+        self.supports_masking = True
         self.dim = dim
         self.num_heads = num_heads
         self.query = keras.layers.Dense(dim, name="query", dtype=self.dtype_policy)
@@ -103,6 +121,7 @@ class MultiHeadAttention(keras.layers.Layer):
         query: Any,
         source: Any = None,
         attention_mask: Any = None,
+        cache: KVCache | None = None,
         training: bool | None = None,
     ) -> Any:
         """Attends from `query` to `source`.
@@ -111,24 +130,50 @@ class MultiHeadAttention(keras.layers.Layer):
             query: float [B, T, D].
             source: float [B, S, D'], or None for self-attention.
             attention_mask: bool [B, S], True = this token of the source may be attended to; or
-                bool [B, T, S], for each query apart.
+                bool [B, T, S], for each query apart; or an `AttentionMask`.
+            cache: for incremental decoding.
             training: True applies dropout.
 
         Returns:
-            float [B, T, D].
+            float [B, T, D]; with a cache, that and the new cache.
         """
-        source = query if source is None else source
+        queries = self._heads(self.query(query))
+        length = ops.shape(query)[1]
         mask = attention_mask
-        if mask is not None:
+        offset = 0
+        if cache is None:
+            source = query if source is None else source
+            keys, values = self._heads(self.key(source)), self._heads(self.value(source))
+        elif isinstance(attention_mask, AttentionMask):
+            offset = cache.length
+            at = (0, offset, 0, 0)
+            keys = ops.slice_update(cache.key, at, self._heads(self.key(query)))
+            values = ops.slice_update(cache.value, at, self._heads(self.value(query)))
+            cache = KVCache(keys, values, offset + length)
+        else:
+            keys, values = cache.key, cache.value
+        if isinstance(mask, AttentionMask):
+            here = ops.arange(length, dtype="int32")[:, None] + offset
+            causal = ops.arange(ops.shape(keys)[1], dtype="int32")[None, :] <= here
+            wide = causal[None, None]
+            mask = wide if mask.keys is None else wide & mask.keys[:, None, None, :]
+        elif mask is not None:
             mask = mask[:, None, None, :] if len(mask.shape) == 2 else mask[:, None, :, :]
-        attended = dot_product_attention(
-            self._heads(self.query(query)),
-            self._heads(self.key(source)),
-            self._heads(self.value(source)),
-            mask,
-        )
+        attended = dot_product_attention(queries, keys, values, mask)
         merged = ops.reshape(attended, (*ops.shape(attended)[:2], self.dim))
-        return self.dropout(self.output_projection(merged), training=training)
+        result = self.dropout(self.output_projection(merged), training=training)
+        return result if cache is None else (result, cache)
+
+    def initial_cache(self, batch: Any, length: int) -> KVCache:
+        """Room for `length` tokens."""
+        shape = (batch, length, self.num_heads, self.dim // self.num_heads)
+        empty = ops.zeros(shape, dtype=self.compute_dtype)
+        return KVCache(empty, empty, ops.zeros((), dtype="int32"))
+
+    def project_source(self, source: Any) -> KVCache:
+        """The keys and values of a source."""
+        length = ops.cast(ops.shape(source)[1], "int32")
+        return KVCache(self._heads(self.key(source)), self._heads(self.value(source)), length)
 
     def compute_output_shape(
         self, query_shape: Any, source_shape: Any = None, attention_mask_shape: Any = None
