@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from mmkeras.layers.attention import MultiHeadAttention
 from mmkeras.layers.composite import Composite, copied
+from mmkeras.layers.multi_head_attention import MultiHeadAttention
 from mmkeras.layers.residual import Residual
 
 

@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 import keras
 
-from mmkeras.layers.attention import KVCache, MultiHeadAttention
 from mmkeras.layers.composite import Composite, copied
 from mmkeras.layers.feed_forward import FeedForward
+from mmkeras.layers.kv_cache import KVCache, ProjectedSource
 from mmkeras.layers.masks import AttentionMask
+from mmkeras.layers.multi_head_attention import MultiHeadAttention
 from mmkeras.layers.residual import Residual
 
 
@@ -20,7 +21,7 @@ class DecoderBlockCache(NamedTuple):
     """
 
     tokens: KVCache
-    source: KVCache | tuple[()]
+    source: ProjectedSource | tuple[()]
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -138,13 +139,10 @@ class TransformerDecoderBlock(Composite):
             residual = self.cross_attention_residual
             change = self.cross_attention(
                 residual.before(values),
-                source=source,
+                source=source if cache is None else cache.source,
                 attention_mask=source_mask,
-                cache=None if cache is None else cache.source,
                 training=training,
             )
-            if cache is not None:
-                change, _ = change
             values = residual(values, change, training=training)
         change = self.feed_forward(self.feed_forward_residual.before(values), training=training)
         values = self.feed_forward_residual(values, change, training=training)

@@ -4,9 +4,9 @@ from typing import Any
 
 import keras
 
-from mmkeras.layers.attention import MultiHeadAttention
 from mmkeras.layers.composite import Composite, copied
 from mmkeras.layers.feed_forward import FeedForward
+from mmkeras.layers.multi_head_attention import MultiHeadAttention
 from mmkeras.layers.residual import Residual
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import keras
 
-from mmkeras.layers.attention import MultiHeadAttention
 from mmkeras.layers.encoder_block import TransformerEncoderBlock
 from mmkeras.layers.feed_forward import FeedForward
+from mmkeras.layers.multi_head_attention import MultiHeadAttention
 from mmkeras.layers.residual import Residual
 from mmkeras.layers.stack import TransformerStack
 

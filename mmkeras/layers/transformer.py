@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from mmkeras.layers.attention import MultiHeadAttention
 from mmkeras.layers.composite import Composite, copied
 from mmkeras.layers.decoder import TransformerDecoder
 from mmkeras.layers.decoder_block import DecoderBlockCache, TransformerDecoderBlock
 from mmkeras.layers.encoder_block import TransformerEncoderBlock
 from mmkeras.layers.feed_forward import FeedForward
+from mmkeras.layers.multi_head_attention import MultiHeadAttention
 from mmkeras.layers.residual import Residual
 from mmkeras.layers.stack import TransformerStack
 
