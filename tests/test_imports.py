@@ -43,7 +43,9 @@ KINDS = {
 }
 #: They stand beside the ranks: the package's own table of contents, and the contract suite.
 FREE = {"__init__", "testing"}
-WITHOUT_TENSORFLOW = {"tokens", "layers", "encoders", "fusions", "losses", "model"}
+#: What is written for TensorFlow alone beside what every backend has; imports it where it runs.
+TENSORFLOW_PATH = {"mmkeras.layers.chunked_attention"}
+WITHOUT_TENSORFLOW = {"tokens", "layers", "encoders", "fusions", "losses", "decoding", "model"}
 
 #: What needs an extra, or is slow to import and not always needed.
 OPTIONAL = {
@@ -98,8 +100,9 @@ def faults(file: Path, imports: set[str]) -> list[str]:
     if part in FREE:
         return []
     found = []
+    portable = part in WITHOUT_TENSORFLOW and name not in TENSORFLOW_PATH
     for module in sorted(imports):
-        if part in WITHOUT_TENSORFLOW and module.split(".")[0] == "tensorflow":
+        if portable and module.split(".")[0] == "tensorflow":
             found.append("tensorflow")
         if module.split(".")[0] != "mmkeras":
             continue

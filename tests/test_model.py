@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from mmkeras.encoders import TextTransformer
 from mmkeras.fusions import Concat, Late
-from mmkeras.layers import SIZES
+from mmkeras.layers import SIZES, Size
 from mmkeras.modalities import Audio, Image, Text
 from mmkeras.model import MultimodalModel
 from mmkeras.tasks import Classification, Regression
@@ -25,7 +25,9 @@ WEIGHTS = {"kind": 2.0, "price": 0.5}
 
 
 def shallow() -> TextTransformer:
-    return TextTransformer.for_modality(Text.tiny(), "tiny", depth=0, dropout=0.0, name="shallow")
+    return TextTransformer.for_modality(
+        Text.tiny(), Size(16, 0, 2, 32), dropout=0.0, name="shallow"
+    )
 
 
 def build(fields=TEXTS, **options) -> MultimodalModel:
@@ -304,7 +306,9 @@ def test_weights_file(tmp_path):
 
 
 def test_configuration_is_json_and_builds_a_twin():
-    model = build(fusion=None, encoders={"name": TextTransformer(18, 12, 8, 1, 2, 16)})
+    model = build(
+        fusion=None, encoders={"name": TextTransformer(18, 12, Size(8, 1, 2, 16).stack())}
+    )
     twin = MultimodalModel.from_config(json.loads(json.dumps(model.get_config())))
     twin.set_weights(model.get_weights())
     assert_same_outputs(model, twin)
@@ -315,7 +319,7 @@ def test_weights_do_not_depend_on_the_order_of_fields():
     reverse = {field: TEXTS[field] for field in reversed(TEXTS)}
     other = build(
         reverse,
-        fusion=Concat(**SIZES["tiny"], name=model.fusion.name),
+        fusion=Concat(SIZES["tiny"].stack(name="stack"), name=model.fusion.name),
         encoders={"story": shallow()},
     )
     for weight, twin in zip(
@@ -344,7 +348,7 @@ def test_one_sample_is_a_batch():
         ({"loss_weights": {"prize": 1.0}}, r"loss_weights names \['prize'\].*\['price'\]"),
         ({"size": "huge"}, "'huge'"),
         (
-            {"encoders": {"photo": TextTransformer(18, 12, 8, 1, 2, 16)}},
+            {"encoders": {"photo": TextTransformer(18, 12, Size(8, 1, 2, 16).stack())}},
             r"TextTransformer reads \['token_ids'\], but Image makes",
         ),
     ],

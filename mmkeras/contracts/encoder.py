@@ -34,8 +34,16 @@ class Encoder(keras.layers.Layer, abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def for_modality(cls, modality: Modality, size: str = "small", **overrides: Any) -> Self:
-        """The encoder of a named size (`"tiny"`, `"small"`, `"base"`) that fits a modality.
+    def for_modality(
+        cls, modality: Modality, size: Any = "small", *, dropout: float = 0.1, **overrides: Any
+    ) -> Self:
+        """The encoder that fits a modality.
+
+        Args:
+            modality: what makes its tensors.
+            size: `"tiny"`, `"small"`, `"base"`, or a `mmkeras.layers.Size`.
+            dropout: fraction of units dropped in training.
+            overrides: other arguments of the constructor.
 
         Raises:
             ValueError: the size is unknown, or the modality makes other tensors.

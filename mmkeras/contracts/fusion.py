@@ -36,8 +36,8 @@ class Fusion(keras.layers.Layer, abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def of_size(cls, size: str = "small", dropout: float = 0.0) -> Self:
-        """The fusion of a named size (`"tiny"`, `"small"`, `"base"`).
+    def of_size(cls, size: Any = "small", dropout: float = 0.0) -> Self:
+        """The fusion of a size: `"tiny"`, `"small"`, `"base"`, or a `mmkeras.layers.Size`.
 
         Raises:
             ValueError: the size is unknown.

@@ -6,16 +6,17 @@ import keras
 from keras import ops
 
 from mmkeras.contracts.encoder import Encoder
+from mmkeras.layers.composite import Composite
 from mmkeras.layers.pooling import masked_mean
 from mmkeras.layers.positions import SinusoidalPositions
-from mmkeras.layers.sizes import size_named
+from mmkeras.layers.sizes import Size, size_of
 from mmkeras.layers.spectrogram import LogMelSpectrogram
-from mmkeras.layers.transformer import TransformerStack
+from mmkeras.layers.stack import TransformerStack
 from mmkeras.tokens import Tokens
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class AudioTransformer(Encoder):
+class AudioTransformer(Composite, Encoder):
     """Log-mel frames, two convolutions that shorten time by four, and a Transformer stack.
 
     The spectrogram is part of the layer, so that an exported model takes a waveform. Each
@@ -29,8 +30,8 @@ class AudioTransformer(Encoder):
     Args:
         num_samples: the longest waveform, in samples.
         sample_rate: samples a second.
-        dim, depth, num_heads, mlp_dim: see `TransformerStack`.
-        dropout: fraction of units dropped in training.
+        stack: the unbuilt Transformer, such as `Size(...).stack()`.
+        dropout: fraction of units dropped in training in front of it.
         num_mels: number of mel bands.
         frame_s: seconds in a frame.
         hop_s: seconds between two frames.
@@ -38,15 +39,15 @@ class AudioTransformer(Encoder):
     Example:
 
     >>> import numpy as np
-    >>> encoder = AudioTransformer(
-    ...     1600, sample_rate=8000, dim=16, depth=1, num_heads=2, mlp_dim=32, num_mels=16
-    ... )
+    >>> stack = Size(dim=16, depth=1, num_heads=2, mlp_dim=32).stack()
+    >>> encoder = AudioTransformer(1600, sample_rate=8000, stack=stack, num_mels=16)
     >>> waveform = np.zeros((1, 1600), "float32")
     >>> tokens = encoder({"waveform": waveform, "length": np.array([800])})
     >>> np.array(tokens.mask).tolist()  # 800 samples: 10 frames of 10 ms, then a quarter of them
     [[True, True, True, False, False]]
     """
 
+    parts = ("stack",)
     reads = frozenset({"waveform", "length"})
     #: By how much the convolutions shorten time.
     subsampling = 4
@@ -55,10 +56,7 @@ class AudioTransformer(Encoder):
         self,
         num_samples: int,
         sample_rate: int,
-        dim: int,
-        depth: int,
-        num_heads: int,
-        mlp_dim: int,
+        stack: TransformerStack,
         dropout: float = 0.1,
         num_mels: int = 64,
         frame_s: float = 0.025,
@@ -70,16 +68,13 @@ class AudioTransformer(Encoder):
         self.config = {
             "num_samples": num_samples,
             "sample_rate": sample_rate,
-            "dim": dim,
-            "depth": depth,
-            "num_heads": num_heads,
-            "mlp_dim": mlp_dim,
             "dropout": dropout,
             "num_mels": num_mels,
             "frame_s": frame_s,
             "hop_s": hop_s,
         }
-        self.dim = dim
+        self.dim = stack.dim
+        self.stack = stack
         policy = self.dtype_policy
         self.spectrogram = LogMelSpectrogram(
             sample_rate,
@@ -89,16 +84,13 @@ class AudioTransformer(Encoder):
             name="spectrogram",
         )
         self.convolutions = [
-            keras.layers.Conv1D(dim, 3, strides, activation="gelu", name=name, dtype=policy)
+            keras.layers.Conv1D(self.dim, 3, strides, activation="gelu", name=name, dtype=policy)
             for name, strides in (("convolution_0", 2), ("convolution_1", 2))
         ]
         self.positions = SinusoidalPositions(
             self._tokens(num_samples), name="positions", dtype=policy
         )
         self.dropout = keras.layers.Dropout(dropout, dtype=policy)
-        self.stack = TransformerStack(
-            dim, depth, num_heads, mlp_dim, dropout, name="stack", dtype=policy
-        )
 
     def build(self, tensors_shape: dict[str, Any]) -> None:
         batch, samples = tensors_shape["waveform"]
@@ -146,15 +138,19 @@ class AudioTransformer(Encoder):
         return super().get_config() | self.config
 
     @classmethod
-    def for_modality(cls, modality: Any, size: str = "small", **overrides: Any) -> Self:
+    def for_modality(
+        cls, modality: Any, size: str | Size = "small", *, dropout: float = 0.1, **overrides: Any
+    ) -> Self:
         """The encoder of a named size for an `Audio`; see `Encoder.for_modality`."""
         cls.check_reads(modality)
         fitted = {
+            "stack": size_of(size).stack(dropout, name="stack", dtype=overrides.get("dtype")),
+            "dropout": dropout,
             "num_samples": modality.specs()["waveform"].shape[0],
             "sample_rate": modality.sample_rate,
-            "num_mels": {"tiny": 16, "small": 64, "base": 80}.get(size),
+            "num_mels": {"tiny": 16, "small": 64, "base": 80}.get(size, 64),
         }
-        return cls(**fitted | size_named(size) | overrides)
+        return cls(**fitted | overrides)
 
 
 def _up_to(length: Any, size: Any) -> Any:

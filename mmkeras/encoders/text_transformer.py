@@ -6,14 +6,15 @@ import keras
 from keras import ops
 
 from mmkeras.contracts.encoder import Encoder
+from mmkeras.layers.composite import Composite
 from mmkeras.layers.positions import LearnedPositions
-from mmkeras.layers.sizes import size_named
-from mmkeras.layers.transformer import TransformerStack
+from mmkeras.layers.sizes import Size, size_of
+from mmkeras.layers.stack import TransformerStack
 from mmkeras.tokens import Tokens
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class TextTransformer(Encoder):
+class TextTransformer(Composite, Encoder):
     """Embeddings of token ids, learned positions and a Transformer stack. Id 0 is padding.
 
     Source: the encoder of Vaswani et al. 2017 with learned positions, as in Devlin et al. 2019.
@@ -21,28 +22,27 @@ class TextTransformer(Encoder):
     Args:
         vocabulary_size: number of token ids.
         max_length: the longest text, in tokens.
-        dim, depth, num_heads, mlp_dim: see `TransformerStack`.
-        dropout: fraction of units dropped in training.
+        stack: the unbuilt Transformer, such as `Size(...).stack()`.
+        dropout: fraction of units dropped in training in front of it.
 
     Example:
 
     >>> import numpy as np
-    >>> encoder = TextTransformer(50, max_length=8, dim=16, depth=1, num_heads=2, mlp_dim=32)
+    >>> stack = Size(dim=16, depth=1, num_heads=2, mlp_dim=32).stack()
+    >>> encoder = TextTransformer(50, max_length=8, stack=stack)
     >>> tokens = encoder({"token_ids": np.array([[3, 7, 0]])})
     >>> tuple(tokens.values.shape), np.array(tokens.mask).tolist()
     ((1, 3, 16), [[True, True, False]])
     """
 
+    parts = ("stack",)
     reads = frozenset({"token_ids"})
 
     def __init__(
         self,
         vocabulary_size: int,
         max_length: int,
-        dim: int,
-        depth: int,
-        num_heads: int,
-        mlp_dim: int,
+        stack: TransformerStack,
         dropout: float = 0.1,
         **kwargs: Any,
     ):
@@ -50,22 +50,16 @@ class TextTransformer(Encoder):
         self.config = {
             "vocabulary_size": vocabulary_size,
             "max_length": max_length,
-            "dim": dim,
-            "depth": depth,
-            "num_heads": num_heads,
-            "mlp_dim": mlp_dim,
             "dropout": dropout,
         }
-        self.dim = dim
+        self.dim = stack.dim
+        self.stack = stack
         policy = self.dtype_policy
         self.embedding = keras.layers.Embedding(
-            vocabulary_size, dim, name="embedding", dtype=policy
+            vocabulary_size, self.dim, name="embedding", dtype=policy
         )
         self.positions = LearnedPositions(max_length, name="positions", dtype=policy)
         self.dropout = keras.layers.Dropout(dropout, dtype=policy)
-        self.stack = TransformerStack(
-            dim, depth, num_heads, mlp_dim, dropout, name="stack", dtype=policy
-        )
 
     def build(self, tensors_shape: dict[str, Any]) -> None:
         shape = (*tensors_shape["token_ids"], self.dim)
@@ -88,11 +82,15 @@ class TextTransformer(Encoder):
         return super().get_config() | self.config
 
     @classmethod
-    def for_modality(cls, modality: Any, size: str = "small", **overrides: Any) -> Self:
+    def for_modality(
+        cls, modality: Any, size: str | Size = "small", *, dropout: float = 0.1, **overrides: Any
+    ) -> Self:
         """The encoder of a named size for a `Text`; see `Encoder.for_modality`."""
         cls.check_reads(modality)
         fitted = {
+            "stack": size_of(size).stack(dropout, name="stack", dtype=overrides.get("dtype")),
+            "dropout": dropout,
             "vocabulary_size": modality.vocabulary_size,
             "max_length": modality.max_length,
         }
-        return cls(**fitted | size_named(size) | overrides)
+        return cls(**fitted | overrides)

@@ -7,14 +7,15 @@ import keras
 from keras import ops
 
 from mmkeras.contracts.encoder import Encoder
+from mmkeras.layers.composite import Composite
 from mmkeras.layers.positions import LearnedPositions
-from mmkeras.layers.sizes import size_named
-from mmkeras.layers.transformer import TransformerStack
+from mmkeras.layers.sizes import Size, size_of
+from mmkeras.layers.stack import TransformerStack
 from mmkeras.tokens import Tokens
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class ViT(Encoder):
+class ViT(Composite, Encoder):
     """Vision Transformer: patches, learned positions and a Transformer stack.
 
     Sources: Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words"; with `stem="convolution"`,
@@ -24,8 +25,8 @@ class ViT(Encoder):
     Args:
         height, width: size of the picture in pixels; `patch_size` must divide both.
         patch_size: pixels along a patch; a power of two for the convolutional stem.
-        dim, depth, num_heads, mlp_dim: see `TransformerStack`.
-        dropout: fraction of units dropped in training.
+        stack: the unbuilt Transformer, such as `Size(...).stack()`.
+        dropout: fraction of units dropped in training in front of it.
         stem: `"patch"` or `"convolution"`.
 
     Raises:
@@ -34,13 +35,15 @@ class ViT(Encoder):
     Example:
 
     >>> import numpy as np
-    >>> encoder = ViT(16, 16, patch_size=8, dim=16, depth=1, num_heads=2, mlp_dim=32)
+    >>> stack = Size(dim=16, depth=1, num_heads=2, mlp_dim=32).stack()
+    >>> encoder = ViT(16, 16, patch_size=8, stack=stack)
     >>> pixels = np.zeros((1, 16, 16, 3), "float32")
     >>> tokens = encoder({"pixels": pixels, "present": np.array([True])})
     >>> tuple(tokens.values.shape)
     (1, 4, 16)
     """
 
+    parts = ("stack",)
     reads = frozenset({"pixels", "present"})
 
     def __init__(
@@ -48,10 +51,7 @@ class ViT(Encoder):
         height: int,
         width: int,
         patch_size: int,
-        dim: int,
-        depth: int,
-        num_heads: int,
-        mlp_dim: int,
+        stack: TransformerStack,
         dropout: float = 0.1,
         stem: str = "convolution",
         **kwargs: Any,
@@ -73,19 +73,16 @@ class ViT(Encoder):
             "height": height,
             "width": width,
             "patch_size": patch_size,
-            "dim": dim,
-            "depth": depth,
-            "num_heads": num_heads,
-            "mlp_dim": mlp_dim,
             "dropout": dropout,
             "stem": stem,
         }
-        self.dim = dim
+        self.dim = stack.dim
+        self.stack = stack
         self.num_patches = (height // patch_size) * (width // patch_size)
         policy = self.dtype_policy
         if stem == "patch":
             self.stem = [
-                keras.layers.Conv2D(dim, patch_size, patch_size, name="patches", dtype=policy)
+                keras.layers.Conv2D(self.dim, patch_size, patch_size, name="patches", dtype=policy)
             ]
         else:
             self.stem = [
@@ -93,7 +90,7 @@ class ViT(Encoder):
                 for i in range(halvings)
                 for layer in (
                     keras.layers.Conv2D(
-                        max(dim // 2 ** (halvings - 1 - i), 8),
+                        max(self.dim // 2 ** (halvings - 1 - i), 8),
                         3,
                         2,
                         padding="same",
@@ -106,12 +103,9 @@ class ViT(Encoder):
                     ),
                 )
             ]
-            self.stem.append(keras.layers.Conv2D(dim, 1, name="patches", dtype=policy))
+            self.stem.append(keras.layers.Conv2D(self.dim, 1, name="patches", dtype=policy))
         self.positions = LearnedPositions(self.num_patches, name="positions", dtype=policy)
         self.dropout = keras.layers.Dropout(dropout, dtype=policy)
-        self.stack = TransformerStack(
-            dim, depth, num_heads, mlp_dim, dropout, name="stack", dtype=policy
-        )
 
     def build(self, tensors_shape: dict[str, Any]) -> None:
         shape = tensors_shape["pixels"]
@@ -140,10 +134,18 @@ class ViT(Encoder):
         return super().get_config() | self.config
 
     @classmethod
-    def for_modality(cls, modality: Any, size: str = "small", **overrides: Any) -> Self:
+    def for_modality(
+        cls, modality: Any, size: str | Size = "small", *, dropout: float = 0.1, **overrides: Any
+    ) -> Self:
         """The encoder of a named size for an `Image`; see `Encoder.for_modality`."""
         cls.check_reads(modality)
         height, width, _ = modality.specs()["pixels"].shape
-        patch_size = {"tiny": 8, "small": 8, "base": 16}.get(size)
-        fitted = {"height": height, "width": width, "patch_size": patch_size}
-        return cls(**fitted | size_named(size) | overrides)
+        patch_size = {"tiny": 8, "small": 8, "base": 16}.get(size, 8)
+        fitted = {
+            "stack": size_of(size).stack(dropout, name="stack", dtype=overrides.get("dtype")),
+            "dropout": dropout,
+            "height": height,
+            "width": width,
+            "patch_size": patch_size,
+        }
+        return cls(**fitted | overrides)

@@ -1,5 +1,6 @@
 """`Bottleneck`: fields speak to each other through a few shared tokens."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -7,14 +8,15 @@ import keras
 from keras import ops
 
 from mmkeras.contracts.fusion import Fusion
+from mmkeras.layers.composite import Composite, copied
+from mmkeras.layers.encoder_block import TransformerEncoderBlock
 from mmkeras.layers.field_projection import FieldProjection
-from mmkeras.layers.sizes import size_named
-from mmkeras.layers.transformer import TransformerBlock
+from mmkeras.layers.sizes import Size, size_of
 from mmkeras.tokens import Tokens
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class Bottleneck(Fusion):
+class Bottleneck(Composite, Fusion):
     """In each of `depth` rounds, every field attends to itself and to shared bottleneck tokens.
 
     The new bottleneck is the mean of what the present fields made of it, so that all exchange has
@@ -23,43 +25,44 @@ class Bottleneck(Fusion):
     Source: Nagrani et al. 2021, "Attention Bottlenecks for Multimodal Fusion", equations 6 to 9.
 
     Args:
-        dim, num_heads, mlp_dim: see `TransformerBlock`.
+        block: the unbuilt block that is copied for every field and round, such as
+            `Size(...).block()`.
         depth: number of rounds.
         num_bottlenecks: number of shared tokens; the paper takes 4.
-        dropout: fraction of units dropped in training.
 
     Example:
 
     >>> import numpy as np
     >>> tokens = Tokens(np.ones((1, 2, 4), "float32"), np.ones((1, 2), bool))
-    >>> fusion = Bottleneck(dim=8, depth=1, num_heads=2, mlp_dim=16)
+    >>> from mmkeras.layers import Size
+    >>> block = Size(dim=8, depth=1, num_heads=2, mlp_dim=16).block()
+    >>> fusion = Bottleneck(block, depth=1)
     >>> tuple(fusion({"a": tokens, "b": tokens})["b"].values.shape)
     (1, 2, 8)
     """
 
+    parts = ("block",)
+
     def __init__(
         self,
-        dim: int,
+        block: TransformerEncoderBlock,
         depth: int,
-        num_heads: int,
-        mlp_dim: int,
         num_bottlenecks: int = 4,
-        dropout: float = 0.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.config = {
-            "dim": dim,
-            "depth": depth,
-            "num_heads": num_heads,
-            "mlp_dim": mlp_dim,
-            "num_bottlenecks": num_bottlenecks,
-            "dropout": dropout,
-        }
-        self.dim = dim
+        self.dim = block.attention.dim
+        self.depth = depth
+        # Not the layer: it would count as one of the fusion's own.
+        self.new_block = functools.partial(copied, block)
         self.num_bottlenecks = num_bottlenecks
-        self.projection = FieldProjection(dim, name="projection", dtype=self.dtype_policy)
-        self.rounds: list[dict[str, TransformerBlock]] = []
+        self.projection = FieldProjection(self.dim, name="projection", dtype=self.dtype_policy)
+        self.rounds: list[dict[str, TransformerEncoderBlock]] = []
+
+    @property
+    def block(self) -> TransformerEncoderBlock:
+        """The pattern of every field's blocks."""
+        return self.new_block()
 
     def build(self, tokens_shape: Mapping[str, Tokens]) -> None:
         self.projection.build(tokens_shape)
@@ -68,16 +71,9 @@ class Bottleneck(Fusion):
             initializer=keras.initializers.TruncatedNormal(stddev=0.02),
             name="bottlenecks",
         )
-        width = self.config["dim"], self.config["num_heads"], self.config["mlp_dim"]
-        for i in range(self.config["depth"]):
+        for i in range(self.depth):
             blocks = {
-                field: TransformerBlock(
-                    *width,
-                    self.config["dropout"],
-                    name=f"{field}_block_{i}",
-                    dtype=self.dtype_policy,
-                )
-                for field in sorted(tokens_shape)
+                field: self.new_block(name=f"{field}_block_{i}") for field in sorted(tokens_shape)
             }
             for block in blocks.values():
                 block.build((None, None, self.dim))
@@ -111,9 +107,10 @@ class Bottleneck(Fusion):
         return self.projection.compute_output_shape(tokens_shape)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | self.config
+        return super().get_config() | {"depth": self.depth, "num_bottlenecks": self.num_bottlenecks}
 
     @classmethod
-    def of_size(cls, size: str = "small", dropout: float = 0.0) -> Self:
+    def of_size(cls, size: str | Size = "small", dropout: float = 0.0) -> Self:
         """See `Fusion.of_size`."""
-        return cls(**size_named(size), dropout=dropout)
+        size = size_of(size)
+        return cls(size.block(dropout, name="block"), size.depth)

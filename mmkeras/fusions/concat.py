@@ -7,54 +7,43 @@ import keras
 from keras import ops
 
 from mmkeras.contracts.fusion import Fusion
+from mmkeras.layers.composite import Composite
 from mmkeras.layers.field_projection import FieldProjection
-from mmkeras.layers.sizes import size_named
-from mmkeras.layers.transformer import TransformerStack
+from mmkeras.layers.sizes import Size, size_of
+from mmkeras.layers.stack import TransformerStack
 from mmkeras.tokens import Tokens
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class Concat(Fusion):
+class Concat(Composite, Fusion):
     """Joint self-attention over all tokens, each marked with a learned embedding of its field.
 
     Source: the single-stream fusion of Kim et al. 2021, "ViLT".
 
     Args:
-        dim, depth, num_heads, mlp_dim: see `TransformerStack`.
-        dropout: fraction of units dropped in training.
+        stack: the unbuilt Transformer, such as `Size(...).stack()`.
 
     Example:
 
     >>> import numpy as np
     >>> tokens = Tokens(np.ones((1, 2, 4), "float32"), np.ones((1, 2), bool))
-    >>> fusion = Concat(dim=8, depth=1, num_heads=2, mlp_dim=16)
+    >>> from mmkeras.layers import Size
+    >>> fusion = Concat(Size(dim=8, depth=1, num_heads=2, mlp_dim=16).stack())
     >>> tuple(fusion({"a": tokens, "b": tokens})["b"].values.shape)
     (1, 2, 8)
     """
 
+    parts = ("stack",)
+
     def __init__(
         self,
-        dim: int,
-        depth: int,
-        num_heads: int,
-        mlp_dim: int,
-        dropout: float = 0.0,
+        stack: TransformerStack,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.config = {
-            "dim": dim,
-            "depth": depth,
-            "num_heads": num_heads,
-            "mlp_dim": mlp_dim,
-            "dropout": dropout,
-        }
-        self.dim = dim
-        policy = self.dtype_policy
-        self.projection = FieldProjection(dim, name="projection", dtype=policy)
-        self.stack = TransformerStack(
-            dim, depth, num_heads, mlp_dim, dropout, name="stack", dtype=policy
-        )
+        self.dim = stack.dim
+        self.stack = stack
+        self.projection = FieldProjection(self.dim, name="projection", dtype=self.dtype_policy)
 
     def build(self, tokens_shape: Mapping[str, Tokens]) -> None:
         self.projection.build(tokens_shape)
@@ -91,10 +80,7 @@ class Concat(Fusion):
     def compute_output_shape(self, tokens_shape: Mapping[str, Tokens]) -> dict[str, Tokens]:
         return self.projection.compute_output_shape(tokens_shape)
 
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | self.config
-
     @classmethod
-    def of_size(cls, size: str = "small", dropout: float = 0.0) -> Self:
+    def of_size(cls, size: str | Size = "small", dropout: float = 0.0) -> Self:
         """See `Fusion.of_size`."""
-        return cls(**size_named(size), dropout=dropout)
+        return cls(size_of(size).stack(dropout, name="stack"))

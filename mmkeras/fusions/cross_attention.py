@@ -1,5 +1,6 @@
 """`CrossAttention`: every field looks at all the others."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -7,14 +8,15 @@ import keras
 from keras import ops
 
 from mmkeras.contracts.fusion import Fusion
+from mmkeras.layers.composite import Composite, copied
+from mmkeras.layers.encoder_block import TransformerEncoderBlock
 from mmkeras.layers.field_projection import FieldProjection
-from mmkeras.layers.sizes import size_named
-from mmkeras.layers.transformer import TransformerBlock
+from mmkeras.layers.sizes import Size, size_of
 from mmkeras.tokens import Tokens
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class CrossAttention(Fusion):
+class CrossAttention(Composite, Fusion):
     """In each of `depth` rounds, the tokens of a field attend to the tokens of all other fields.
 
     A model of one field has nobody to look at: its tokens pass unchanged. Where the others are
@@ -24,53 +26,48 @@ class CrossAttention(Fusion):
     Unaligned Multimodal Language Sequences", with one source instead of one for each pair.
 
     Args:
-        dim, num_heads, mlp_dim: see `TransformerBlock`.
+        block: the unbuilt block that is copied for every field and round, such as
+            `Size(...).block()`.
         depth: number of rounds.
-        dropout: fraction of units dropped in training.
 
     Example:
 
     >>> import numpy as np
     >>> tokens = Tokens(np.ones((1, 2, 4), "float32"), np.ones((1, 2), bool))
-    >>> fusion = CrossAttention(dim=8, depth=1, num_heads=2, mlp_dim=16)
+    >>> from mmkeras.layers import Size
+    >>> block = Size(dim=8, depth=1, num_heads=2, mlp_dim=16).block()
+    >>> fusion = CrossAttention(block, depth=1)
     >>> tuple(fusion({"a": tokens, "b": tokens})["b"].values.shape)
     (1, 2, 8)
     """
 
+    parts = ("block",)
+
     def __init__(
         self,
-        dim: int,
+        block: TransformerEncoderBlock,
         depth: int,
-        num_heads: int,
-        mlp_dim: int,
-        dropout: float = 0.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.config = {
-            "dim": dim,
-            "depth": depth,
-            "num_heads": num_heads,
-            "mlp_dim": mlp_dim,
-            "dropout": dropout,
-        }
-        self.dim = dim
-        self.projection = FieldProjection(dim, name="projection", dtype=self.dtype_policy)
-        self.rounds: list[dict[str, TransformerBlock]] = []
+        self.dim = block.attention.dim
+        self.depth = depth
+        # Not the layer: it would count as one of the fusion's own.
+        self.new_block = functools.partial(copied, block)
+        self.projection = FieldProjection(self.dim, name="projection", dtype=self.dtype_policy)
+        self.rounds: list[dict[str, TransformerEncoderBlock]] = []
+
+    @property
+    def block(self) -> TransformerEncoderBlock:
+        """The pattern of every field's blocks."""
+        return self.new_block()
 
     def build(self, tokens_shape: Mapping[str, Tokens]) -> None:
         self.projection.build(tokens_shape)
-        width = self.config["dim"], self.config["num_heads"], self.config["mlp_dim"]
         shape = (None, None, self.dim)
-        for i in range(self.config["depth"] if len(tokens_shape) > 1 else 0):
+        for i in range(self.depth if len(tokens_shape) > 1 else 0):
             blocks = {
-                field: TransformerBlock(
-                    *width,
-                    self.config["dropout"],
-                    name=f"{field}_block_{i}",
-                    dtype=self.dtype_policy,
-                )
-                for field in sorted(tokens_shape)
+                field: self.new_block(name=f"{field}_block_{i}") for field in sorted(tokens_shape)
             }
             for block in blocks.values():
                 block.build(shape, shape)
@@ -99,12 +96,13 @@ class CrossAttention(Fusion):
         return self.projection.compute_output_shape(tokens_shape)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | self.config
+        return super().get_config() | {"depth": self.depth}
 
     @classmethod
-    def of_size(cls, size: str = "small", dropout: float = 0.0) -> Self:
+    def of_size(cls, size: str | Size = "small", dropout: float = 0.0) -> Self:
         """See `Fusion.of_size`."""
-        return cls(**size_named(size), dropout=dropout)
+        size = size_of(size)
+        return cls(size.block(dropout, name="block"), size.depth)
 
 
 def _others(tokens: Mapping[str, Tokens], field: str) -> Tokens:

@@ -7,7 +7,7 @@ import keras
 
 from mmkeras.contracts.fusion import Fusion
 from mmkeras.layers.field_projection import FieldProjection
-from mmkeras.layers.sizes import size_named
+from mmkeras.layers.sizes import Size, size_of
 from mmkeras.tokens import Tokens
 
 
@@ -47,7 +47,7 @@ class Late(Fusion):
         return super().get_config() | {"dim": self.dim}
 
     @classmethod
-    def of_size(cls, size: str = "small", dropout: float = 0.0) -> Self:
+    def of_size(cls, size: str | Size = "small", dropout: float = 0.0) -> Self:
         """See `Fusion.of_size`; nothing is dropped here."""
         del dropout
-        return cls(size_named(size)["dim"])
+        return cls(size_of(size).dim)

@@ -1,30 +1,78 @@
 """Building blocks of every network, in `keras.ops` alone, so that they run on any Keras backend."""
 
-from mmkeras.layers.attention import MultiHeadAttention, dot_product_attention
+from mmkeras.layers.alibi import ALiBi
+from mmkeras.layers.attention import attention_weights, dot_product_attention
+from mmkeras.layers.attention_bias import AttentionBias, DenseBias
+from mmkeras.layers.autoregression import Sequences, Step, autoregress
+from mmkeras.layers.checkpoint import checkpointed
+from mmkeras.layers.composite import Composite, copied
+from mmkeras.layers.conformer import ConformerBlock, ConformerConvolution
+from mmkeras.layers.decoder import TransformerDecoder
+from mmkeras.layers.decoder_block import DecoderBlockCache, TransformerDecoderBlock
+from mmkeras.layers.encoder_block import TransformerEncoderBlock
+from mmkeras.layers.feed_forward import FeedForward
 from mmkeras.layers.field_projection import FieldProjection
+from mmkeras.layers.kv_cache import KVCache, ProjectedSource
+from mmkeras.layers.layer_scale import LayerScale
+from mmkeras.layers.masks import AttentionMask
 from mmkeras.layers.modality_dropout import ModalityDropout
+from mmkeras.layers.multi_head_attention import MultiHeadAttention
 from mmkeras.layers.pooling import FieldPooling, masked_mean
 from mmkeras.layers.positions import LearnedPositions, SinusoidalPositions, sinusoids
-from mmkeras.layers.sizes import SIZES, Size, size_named
+from mmkeras.layers.relative_bias import RelativeBias
+from mmkeras.layers.residual import Residual
+from mmkeras.layers.rotary import GridRotaryPositions, RotaryPositions
+from mmkeras.layers.sizes import SIZES, Size, size_of
 from mmkeras.layers.spectrogram import LogMelSpectrogram, mel_filters
-from mmkeras.layers.transformer import FeedForward, TransformerBlock, TransformerStack
+from mmkeras.layers.stack import TransformerStack
+from mmkeras.layers.stochastic_depth import StochasticDepth
+from mmkeras.layers.token_transformer import TokenState, TokenTransformer
+from mmkeras.layers.transformer import DecodingState, Transformer
 
 __all__ = [
     "SIZES",
+    "ALiBi",
+    "AttentionBias",
+    "AttentionMask",
+    "Composite",
+    "ConformerBlock",
+    "ConformerConvolution",
+    "DecoderBlockCache",
+    "DecodingState",
+    "DenseBias",
     "FeedForward",
     "FieldPooling",
     "FieldProjection",
+    "GridRotaryPositions",
+    "KVCache",
+    "LayerScale",
     "LearnedPositions",
     "LogMelSpectrogram",
     "ModalityDropout",
     "MultiHeadAttention",
+    "ProjectedSource",
+    "RelativeBias",
+    "Residual",
+    "RotaryPositions",
+    "Sequences",
     "SinusoidalPositions",
     "Size",
-    "TransformerBlock",
+    "Step",
+    "StochasticDepth",
+    "TokenState",
+    "TokenTransformer",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderBlock",
+    "TransformerEncoderBlock",
     "TransformerStack",
+    "attention_weights",
+    "autoregress",
+    "checkpointed",
+    "copied",
     "dot_product_attention",
     "masked_mean",
     "mel_filters",
     "sinusoids",
-    "size_named",
+    "size_of",
 ]

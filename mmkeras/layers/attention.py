@@ -1,6 +1,7 @@
-"""Scaled dot-product attention and its multi-head layer; the only attention of the package.
+"""Scaled dot-product attention: the only attention of the package.
 
-Source: Vaswani et al. 2017, "Attention Is All You Need", equation 1 and section 3.2.2.
+Source: Vaswani et al. 2017, "Attention Is All You Need", equation 1. Heads that share keys and
+values: Ainslie et al. 2023, "GQA". Soft cap: Gemma Team 2024, "Gemma 2", section 2.
 """
 
 import math
@@ -9,24 +10,58 @@ from typing import Any
 import keras
 from keras import ops
 
+from mmkeras.layers.attention_bias import AttentionBias, DenseBias
+from mmkeras.layers.chunked_attention import chunked_attention
+from mmkeras.layers.masks import AttentionMask
 
-def dot_product_attention(query: Any, key: Any, value: Any, mask: Any = None) -> Any:
-    """softmax(QKᵀ / √d) V, where masked keys get no weight at all.
+#: Added to a score, it leaves exactly no weight, and no overflow when scores are subtracted.
+HIDDEN = -1e30
+#: From so many scores for one head of one sample on, the chunked computation is at least as fast
+#: as the plain one (see benchmarks/attention.py), and its memory no longer matters.
+CHUNKED_FROM = 1024 * 1024
+
+
+def dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    mask: Any = None,
+    *,
+    bias: Any = None,
+    scale: float | None = None,
+    soft_cap: float | None = None,
+    dropout: float = 0.0,
+    seed: Any = None,
+    chunked: bool | None = None,
+) -> Any:
+    """softmax(cap(scale · QKᵀ) + bias) V, where masked keys get no weight at all.
 
     The softmax is computed in float32 whatever the dtype of the inputs. A query whose keys are all
-    masked attends to nothing and gets zeros, in value and in gradient, never NaN.
+    masked attends to nothing and gets zeros, in value and in gradient, never NaN. With fewer heads
+    of keys than of queries, each serves a group of neighbouring query heads, without being
+    repeated in memory.
+
+    On TensorFlow, long sequences are computed in chunks of queries whose weights are computed
+    again for the gradient, so that memory grows with T + S and not with T · S; see
+    `chunked_attention`. On JAX, its own `dot_product_attention` computes what it can express.
 
     Args:
         query: float [B, T, N, D].
-        key: float [B, S, N, D].
-        value: float [B, S, N, D].
-        mask: None, or bool that broadcasts to [B, N, T, S], True = attend.
+        key: float [B, S, M, D], where M divides N.
+        value: float [B, S, M, E].
+        mask: None, an `AttentionMask`, or bool that broadcasts to [B, N, T, S], True = attend.
+        bias: None, an `AttentionBias`, or float that broadcasts to [B, N, T, S]; added to scores.
+        scale: what scores are multiplied by; None: 1 / √D.
+        soft_cap: c in c · tanh(score / c), which bounds the scores; None: no bound.
+        dropout: fraction of the weights that is dropped; the others are divided by what is left.
+        seed: int or `keras.random.SeedGenerator`, needed with `dropout`.
+        chunked: whether to compute in chunks; None: where it pays. Only on TensorFlow.
 
     Returns:
-        [B, T, N, D] of the value's dtype.
+        [B, T, N, E] of the value's dtype.
 
     Raises:
-        ValueError: the shapes do not fit, or the mask is not boolean.
+        ValueError: shapes or dtypes do not fit.
 
     Example:
 
@@ -35,113 +70,138 @@ def dot_product_attention(query: Any, key: Any, value: Any, mask: Any = None) ->
     >>> v = np.arange(8, dtype="float32").reshape(1, 2, 1, 4)
     >>> np.array(dot_product_attention(q, k, v))[0, :, 0].tolist()  # equal scores: the mean
     [[2.0, 3.0, 4.0, 5.0], [2.0, 3.0, 4.0, 5.0]]
+    >>> np.array(dot_product_attention(q, k, v, AttentionMask(causal=True)))[0, :, 0].tolist()
+    [[0.0, 1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0]]
     """
-    if len(query.shape) != 4 or len(key.shape) != 4 or len(value.shape) != 4:
+    query, key, value = (ops.convert_to_tensor(x) for x in (query, key, value))
+    mask = AttentionMask.of(mask)
+    _check(query, key, value, mask, soft_cap, dropout, seed)
+    if bias is not None and not isinstance(bias, AttentionBias):
+        bias = DenseBias(bias)
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    backend = keras.backend.backend()
+    if chunked is None:
+        chunked = backend == "tensorflow" and _is_long(query.shape[1], key.shape[1])
+    if chunked:
+        if backend != "tensorflow":
+            raise ValueError(f"chunked attention needs TensorFlow; the backend is {backend}.")
+        if dropout:
+            generator = keras.random.SeedGenerator(seed) if isinstance(seed, int) else seed
+            seed = generator.next()
+        return chunked_attention(query, key, value, mask, bias, scale, soft_cap, dropout, seed)
+    if backend == "jax" and soft_cap is None and dropout == 0.0:
+        return _fused_on_jax(query, key, value, mask, bias, scale)
+    weights = attention_weights(query, key, mask, bias, scale, soft_cap)
+    if dropout:
+        weights = keras.random.dropout(weights, dropout, seed=seed)
+    return weighted(ops.cast(weights, value.dtype), value)
+
+
+def attention_weights(
+    query: Any,
+    key: Any,
+    mask: AttentionMask | None = None,
+    bias: AttentionBias | None = None,
+    scale: float | None = None,
+    soft_cap: float | None = None,
+) -> Any:
+    """The weights that `dot_product_attention` gives to each key: float32 [B, N, T, S].
+
+    Args: as there.
+    """
+    mask = AttentionMask() if mask is None else mask
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = ops.cast(_scores(query * ops.cast(scale, query.dtype), key), "float32")
+    if soft_cap is not None:
+        scores = soft_cap * ops.tanh(scores / soft_cap)
+    length, num_keys = ops.shape(query)[1], ops.shape(key)[1]
+    if bias is not None:
+        scores = scores + bias.block(bias.tensors, 0, length, 0, num_keys)
+    allowed = mask.block(0, length, 0, num_keys)
+    if allowed is None:
+        return _softmax(scores)
+    weights = _softmax(ops.where(allowed, scores, HIDDEN))
+    if mask.may_hide_all:
+        # Where everything is hidden the softmax spreads over what is hidden.
+        weights = weights * ops.cast(ops.any(allowed, axis=-1, keepdims=True), "float32")
+    return weights
+
+
+def _softmax(scores: Any) -> Any:
+    """Over the keys. Keras warns of a softmax over one, which a cache of one token rightly has."""
+    return ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores)
+
+
+def _scores(query: Any, key: Any) -> Any:
+    """[B, T, N, D] and [B, S, M, D] to [B, N, T, S]."""
+    heads, shared = query.shape[2], key.shape[2]
+    if heads == shared:
+        return ops.einsum("btnd,bsnd->bnts", query, key)
+    batch, length, _, dim = ops.shape(query)
+    query = ops.reshape(query, (batch, length, shared, heads // shared, dim))
+    scores = ops.einsum("btmgd,bsmd->bmgts", query, key)
+    return ops.reshape(scores, (batch, heads, length, ops.shape(key)[1]))
+
+
+def weighted(weights: Any, value: Any) -> Any:
+    """The values' sums by weight: float [B, N, T, S] and [B, S, M, E] to [B, T, N, E]."""
+    heads, shared = weights.shape[1], value.shape[2]
+    if heads == shared:
+        return ops.einsum("bnts,bsnd->btnd", weights, value)
+    batch, _, length, num_keys = ops.shape(weights)
+    weights = ops.reshape(weights, (batch, shared, heads // shared, length, num_keys))
+    mixed = ops.einsum("bmgts,bsmd->btmgd", weights, value)
+    return ops.reshape(mixed, (batch, length, heads, value.shape[-1]))
+
+
+def _is_long(length: int | None, num_keys: int | None) -> bool:
+    """An unknown length may be a long one."""
+    if length is None or num_keys is None:
+        return length != 1
+    return length * num_keys >= CHUNKED_FROM
+
+
+def _fused_on_jax(
+    query: Any, key: Any, value: Any, mask: AttentionMask, bias: Any, scale: float
+) -> Any:
+    import jax
+
+    length, num_keys = query.shape[1], key.shape[1]
+    allowed = mask.block(0, length, 0, num_keys)
+    if bias is not None:
+        bias = ops.cast(bias.block(bias.tensors, 0, length, 0, num_keys), query.dtype)
+    result = jax.nn.dot_product_attention(query, key, value, bias, allowed, scale=scale)
+    if allowed is not None and mask.may_hide_all:
+        seen = ops.swapaxes(ops.any(allowed, axis=-1, keepdims=True), 1, 2)
+        result = ops.where(seen, result, 0)
+    return ops.cast(result, value.dtype)
+
+
+def _check(
+    query: Any, key: Any, value: Any, mask: AttentionMask, soft_cap: Any, dropout: float, seed: Any
+) -> None:
+    shapes = [tuple(x.shape) for x in (query, key, value)]
+    if any(len(shape) != 4 for shape in shapes):
         raise ValueError(
-            "query, key and value must be [B, T, N, D]; got shapes "
-            f"{tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}."
+            "query, key and value must be [B, T, N, D], [B, S, M, D] and [B, S, M, E]; got shapes "
+            f"{shapes[0]}, {shapes[1]}, {shapes[2]}."
         )
-    scores = ops.einsum("btnd,bsnd->bnts", query, key)
-    scores = ops.cast(scores, "float32") / math.sqrt(query.shape[-1])
-    if mask is not None:
-        if keras.backend.standardize_dtype(mask.dtype) != "bool":
-            raise ValueError(f"mask must be boolean, True = attend; got dtype {mask.dtype}.")
-        scores = ops.where(mask, scores, -1e30)
-    # Subtracting the maximum keeps exp finite; masked weights are then set to exactly zero, so that
-    # a row without any key sums to zero instead of spreading over the padding.
-    weights = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True)))
-    if mask is not None:
-        weights = ops.where(mask, weights, 0.0)
-    total = ops.sum(weights, axis=-1, keepdims=True)
-    weights = weights / ops.maximum(total, 1e-30)
-    return ops.einsum("bnts,bsnd->btnd", ops.cast(weights, value.dtype), value)
-
-
-class MultiHeadAttention(keras.layers.Layer):
-    """Self- or cross-attention with several heads; projections are Keras `Dense` layers.
-
-    Args:
-        dim: D of queries and of the result.
-        num_heads: number of heads; must divide `dim`.
-        dropout: fraction of the result's units dropped in training.
-
-    Raises:
-        ValueError: `num_heads` does not divide `dim`.
-
-    Example:
-
-    >>> import numpy as np
-    >>> attention = MultiHeadAttention(dim=8, num_heads=2)
-    >>> x = np.ones((1, 3, 8), "float32")
-    >>> tuple(attention(x).shape)
-    (1, 3, 8)
-    """
-
-    def __init__(self, dim: int, num_heads: int, dropout: float = 0.0, **kwargs: Any):
-        super().__init__(**kwargs)
-        if num_heads < 1 or dim % num_heads:
-            raise ValueError(f"num_heads must divide dim; got num_heads={num_heads} and dim={dim}.")
-        self.dim = dim
-        self.num_heads = num_heads
-        self.query = keras.layers.Dense(dim, name="query", dtype=self.dtype_policy)
-        self.key = keras.layers.Dense(dim, name="key", dtype=self.dtype_policy)
-        self.value = keras.layers.Dense(dim, name="value", dtype=self.dtype_policy)
-        self.output_projection = keras.layers.Dense(dim, name="output", dtype=self.dtype_policy)
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
-
-    def build(
-        self, query_shape: Any, source_shape: Any = None, attention_mask_shape: Any = None
-    ) -> None:
-        source_shape = query_shape if source_shape is None else source_shape
-        self.query.build(query_shape)
-        self.key.build(source_shape)
-        self.value.build(source_shape)
-        self.output_projection.build((*query_shape[:-1], self.dim))
-
-    def call(
-        self,
-        query: Any,
-        source: Any = None,
-        attention_mask: Any = None,
-        training: bool | None = None,
-    ) -> Any:
-        """Attends from `query` to `source`.
-
-        Args:
-            query: float [B, T, D].
-            source: float [B, S, D'], or None for self-attention.
-            attention_mask: bool [B, S], True = this token of the source may be attended to; or
-                bool [B, T, S], for each query apart.
-            training: True applies dropout.
-
-        Returns:
-            float [B, T, D].
-        """
-        source = query if source is None else source
-        mask = attention_mask
-        if mask is not None:
-            mask = mask[:, None, None, :] if len(mask.shape) == 2 else mask[:, None, :, :]
-        attended = dot_product_attention(
-            self._heads(self.query(query)),
-            self._heads(self.key(source)),
-            self._heads(self.value(source)),
-            mask,
+    (_, length, heads, dim), (_, num_keys, shared, key_dim), (_, num_values, _, _) = shapes
+    if dim != key_dim:
+        raise ValueError(f"query and key must have the same D; got {dim} and {key_dim}.")
+    if shared != shapes[2][2] or heads % shared:
+        raise ValueError(
+            "key and value must have the same number of heads, which divides the query's; got "
+            f"{heads} heads of queries, {shared} of keys and {shapes[2][2]} of values."
         )
-        merged = ops.reshape(attended, (*ops.shape(attended)[:2], self.dim))
-        return self.dropout(self.output_projection(merged), training=training)
-
-    def compute_output_shape(
-        self, query_shape: Any, source_shape: Any = None, attention_mask_shape: Any = None
-    ) -> Any:
-        return (*query_shape[:-1], self.dim)
-
-    def _heads(self, projected: Any) -> Any:
-        batch, length = ops.shape(projected)[:2]
-        return ops.reshape(projected, (batch, length, self.num_heads, self.dim // self.num_heads))
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "dim": self.dim,
-            "num_heads": self.num_heads,
-            "dropout": self.dropout.rate,
-        }
+    if None not in (num_keys, num_values) and num_keys != num_values:
+        raise ValueError(
+            f"key and value must be as many; got {num_keys} keys, {num_values} values."
+        )
+    if soft_cap is not None and soft_cap <= 0:
+        raise ValueError(f"soft_cap must be above 0, or None; got {soft_cap}.")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1); got {dropout}.")
+    if dropout and seed is None:
+        raise ValueError(f"dropout needs a seed; got dropout={dropout} and seed=None.")
+    mask.check_lengths(length, num_keys)

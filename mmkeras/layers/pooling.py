@@ -33,22 +33,22 @@ def masked_mean(values: Any, mask: Any) -> Any:
 
 
 class FieldPooling(keras.layers.Layer):
-    """`{field: Tokens}` to one embedding: the mean over tokens, then the mean over present fields.
+    """`{field: Tokens}` to one token for each field: its vote, the projected mean of its tokens.
 
-    Each field's mean is normalised and projected by its own dense layer, so that the sum is a vote
-    in which every present field has one voice; absent fields have none, and a sample without any
-    field gets zeros.
+    Each field's mean is normalised and projected by its own dense layer. An absent field votes
+    zero and is masked, so that `masked_mean` over the votes gives every present field one voice.
 
     Args:
-        dim: D of the embedding.
+        dim: D of the votes.
         dropout: fraction of units dropped in training before the projections.
 
     Example:
 
     >>> import numpy as np
     >>> tokens = Tokens(np.ones((2, 3, 4), "float32"), np.ones((2, 3), bool))
-    >>> tuple(FieldPooling(dim=8)({"a": tokens, "b": tokens}).shape)
-    (2, 8)
+    >>> votes = FieldPooling(dim=8)({"a": tokens, "b": tokens})
+    >>> tuple(votes.values.shape), tuple(votes.mask.shape)
+    ((2, 2, 8), (2, 2))
     """
 
     def __init__(self, dim: int, dropout: float = 0.0, **kwargs: Any):
@@ -71,20 +71,21 @@ class FieldPooling(keras.layers.Layer):
             self.norms[field].build((None, width))
             self.projections[field].build((None, width))
 
-    def call(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> Any:
-        """`{field: Tokens}` to float [B, D]."""
-        total = count = 0.0
+    def call(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> Tokens:
+        """`{field: Tokens}` to Tokens [B, F, D], the F fields in the order of their names."""
+        votes, presence = [], []
         for field in sorted(tokens):
             values, mask = tokens[field]
             pooled = self.norms[field](masked_mean(values, mask))
             pooled = self.projections[field](self.dropout(pooled, training=training))
-            present = ops.cast(ops.any(mask, axis=1), pooled.dtype)[:, None]
-            total = total + pooled * present
-            count = count + present
-        return total / ops.maximum(count, 1.0)
+            present = ops.any(mask, axis=1)
+            votes.append(pooled * ops.cast(present, pooled.dtype)[:, None])
+            presence.append(present)
+        return Tokens(ops.stack(votes, axis=1), ops.stack(presence, axis=1))
 
-    def compute_output_shape(self, tokens_shape: Mapping[str, Tokens]) -> Any:
-        return (next(iter(tokens_shape.values())).values[0], self.dim)
+    def compute_output_shape(self, tokens_shape: Mapping[str, Tokens]) -> Tokens:
+        batch = next(iter(tokens_shape.values())).values[0]
+        return Tokens((batch, len(tokens_shape), self.dim), (batch, len(tokens_shape)))
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"dim": self.dim, "dropout": self.dropout.rate}

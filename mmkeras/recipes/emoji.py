@@ -3,19 +3,21 @@
 mmkeras train emoji --out runs/emoji
 """
 
+import dataclasses
 from collections.abc import Mapping
 
 from mmkeras.contracts import Source
 from mmkeras.datasets.emoji import CATEGORIES, prepare
 from mmkeras.encoders import AudioTransformer, TextTransformer, ViT
 from mmkeras.fusions import Late
+from mmkeras.layers import Size
 from mmkeras.modalities import Audio, Image, Text
 from mmkeras.model import MultimodalModel
 from mmkeras.sources import TFDS
 from mmkeras.tasks import Classification
 from mmkeras.training import Recipe
 
-_WIDTH = {"dim": 96, "num_heads": 4, "mlp_dim": 192}
+_SIZE = Size(dim=96, depth=2, num_heads=4, mlp_dim=192)
 
 
 def sources() -> Mapping[str, Source]:
@@ -41,13 +43,13 @@ def model(train: Source) -> MultimodalModel:
         fields=fields,
         tasks={"category": Classification(CATEGORIES, label_smoothing=0.1, dropout=0.3)},
         encoders={
-            "name": TextTransformer.for_modality(fields["name"], depth=1, dropout=0.4, **_WIDTH),
-            "image": ViT.for_modality(fields["image"], depth=2, dropout=0.1, **_WIDTH),
-            "speech": AudioTransformer.for_modality(
-                fields["speech"], depth=2, dropout=0.1, num_mels=40, **_WIDTH
+            "name": TextTransformer.for_modality(
+                fields["name"], dataclasses.replace(_SIZE, depth=1), dropout=0.4
             ),
+            "image": ViT.for_modality(fields["image"], _SIZE),
+            "speech": AudioTransformer.for_modality(fields["speech"], _SIZE, num_mels=40),
         },
-        fusion=Late(_WIDTH["dim"]),
+        fusion=Late(_SIZE.dim),
         modality_dropout=0.5,
     )
 

@@ -1,6 +1,7 @@
 """`Classification`: one class, or any number of classes, for a sample."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
@@ -9,7 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from mmkeras.contracts.task import Task
-from mmkeras.layers.pooling import FieldPooling
+from mmkeras.layers.pooling import FieldPooling, masked_mean
 from mmkeras.losses.cross_entropy import binary_cross_entropy, cross_entropy
 from mmkeras.tokens import Tokens
 
@@ -19,7 +20,9 @@ from mmkeras.tokens import Tokens
 class Classification(Task):
     """Which class a sample belongs to; with `multi_label`, which classes, none among them.
 
-    Outputs: `logits` and `probabilities`, float [B, K]. Answer: `label` (with `multi_label`, the
+    Outputs: `logits` and `probabilities`, float [B, K], and `votes`, float [B, F, K]: the logits of
+    each of the F fields, in the order of their names, whose mean over the present fields `logits`
+    is; the vote of an absent field is zero throughout. Answer: `label` (with `multi_label`, the
     labels of at least one half, joined by the separator) and `probability` of the likeliest class.
 
     Args:
@@ -30,6 +33,9 @@ class Classification(Task):
             count 1) or as one number for each class.
         separator: stands between the labels of one sample in a raw label.
         dropout: fraction of each field's pooled features dropped in training.
+        vote_loss: how much the mean loss of the single votes counts beside that of their mean. It
+            keeps a field that learns fast from stopping the others (Wang, Tran & Feiszli 2020,
+            "What Makes Training Multi-Modal Classification Networks Hard?").
 
     Raises:
         ValueError: fewer than two classes (one with `multi_label`), a class that is empty, occurs
@@ -48,6 +54,7 @@ class Classification(Task):
     class_weights: tuple[float, ...] | None = None
     separator: str = "|"
     dropout: float = 0.1
+    vote_loss: float = 0.0
 
     def __init__(
         self,
@@ -57,6 +64,7 @@ class Classification(Task):
         class_weights: Mapping[str, float] | Iterable[float] | None = None,
         separator: str = "|",
         dropout: float = 0.1,
+        vote_loss: float = 0.0,
     ):
         if isinstance(classes, str):
             raise ValueError(f"classes must be a list of names; got the string {classes!r}.")
@@ -74,6 +82,8 @@ class Classification(Task):
                 )
         if not 0.0 <= label_smoothing < 1.0:
             raise ValueError(f"label_smoothing must be in [0, 1); got {label_smoothing}.")
+        if vote_loss < 0:
+            raise ValueError(f"vote_loss must be at least 0; got {vote_loss}.")
         if isinstance(class_weights, Mapping):
             unknown = sorted(set(class_weights) - set(classes))
             if unknown:
@@ -93,6 +103,7 @@ class Classification(Task):
             "class_weights": class_weights,
             "separator": separator,
             "dropout": dropout,
+            "vote_loss": vote_loss,
         }.items():
             object.__setattr__(self, name, value)
 
@@ -141,7 +152,18 @@ class Classification(Task):
     def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
         """Cross-entropy of each sample; with `multi_label`, binary and averaged over classes."""
         measure = binary_cross_entropy if self.multi_label else cross_entropy
-        return measure(target, outputs["logits"], self.label_smoothing, self.class_weights)
+        measure = functools.partial(
+            measure, label_smoothing=self.label_smoothing, class_weights=self.class_weights
+        )
+        loss = measure(target, outputs["logits"])
+        if self.vote_loss:
+            votes = outputs["votes"]
+            losses = ops.stack(
+                [measure(target, votes[:, i]) for i in range(votes.shape[1])], axis=1
+            )
+            voted = ops.any(ops.not_equal(votes, 0), axis=-1)
+            loss = loss + self.vote_loss * masked_mean(losses[..., None], voted)[:, 0]
+        return loss
 
     def metrics(self) -> dict[str, list[keras.metrics.Metric]]:
         """Accuracy; with `multi_label`, binary accuracy and macro F1 at one half."""
@@ -184,7 +206,7 @@ class Classification(Task):
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 class ClassificationHead(keras.layers.Layer):
-    """`{field: Tokens}` to `logits` and `probabilities`, float32 [B, K].
+    """`{field: Tokens}` to `logits` and `probabilities`, float32 [B, K], and `votes` [B, F, K].
 
     Args:
         num_classes: K.
@@ -204,18 +226,19 @@ class ClassificationHead(keras.layers.Layer):
         self.pooling.build(tokens_shape)
 
     def call(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> dict[str, Any]:
-        logits = ops.cast(self.pooling(dict(tokens), training=training), "float32")
+        votes, voted = self.pooling(dict(tokens), training=training)
+        votes = ops.cast(votes, "float32")
+        logits = masked_mean(votes, voted)
         probabilities = ops.sigmoid(logits) if self.multi_label else ops.softmax(logits)
-        return {"logits": logits, "probabilities": probabilities}
+        return {"logits": logits, "probabilities": probabilities, "votes": votes}
 
     def compute_output_spec(
         self, tokens: Mapping[str, Tokens], training: bool | None = None
     ) -> Any:
         batch = next(iter(tokens.values())).values.shape[0]
-        return {
-            name: keras.KerasTensor((batch, self.num_classes), dtype="float32")
-            for name in ("logits", "probabilities")
-        }
+        shapes = {name: (batch, self.num_classes) for name in ("logits", "probabilities")}
+        shapes["votes"] = (batch, len(tokens), self.num_classes)
+        return {name: keras.KerasTensor(shape, dtype="float32") for name, shape in shapes.items()}
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

@@ -11,7 +11,7 @@ from keras import ops
 
 from mmkeras.contracts.source import Source
 from mmkeras.contracts.task import Task
-from mmkeras.layers.pooling import FieldPooling
+from mmkeras.layers.pooling import FieldPooling, masked_mean
 from mmkeras.losses.huber import huber
 from mmkeras.tokens import Tokens
 
@@ -142,7 +142,8 @@ class RegressionHead(keras.layers.Layer):
         self.pooling.build(tokens_shape)
 
     def call(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> dict[str, Any]:
-        standard = ops.cast(self.pooling(dict(tokens), training=training), "float32")
+        votes = self.pooling(dict(tokens), training=training)
+        standard = ops.cast(masked_mean(*votes), "float32")
         return {"value": self.offset + self.scale * standard}
 
     def compute_output_spec(

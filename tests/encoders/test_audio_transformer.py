@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mmkeras.encoders import AudioTransformer
+from mmkeras.layers import Size
 
-SIZE = {"dim": 16, "depth": 1, "num_heads": 2, "mlp_dim": 32, "num_mels": 16}
+SIZE = Size(dim=16, depth=1, num_heads=2, mlp_dim=32)
 RNG = np.random.default_rng(0)
 WAVEFORM = RNG.uniform(-0.1, 0.1, (1, 1_600)).astype("float32")
 
@@ -16,18 +17,20 @@ def encoded(encoder, waveform, length=1_600):
 
 @pytest.mark.parametrize(("length", "kept"), [(0, 0), (1, 1), (320, 1), (321, 2), (1_600, 5)])
 def test_a_token_stands_for_forty_milliseconds(length, kept):
-    encoder = AudioTransformer(1_600, 8_000, **SIZE)
+    encoder = AudioTransformer(1_600, 8_000, SIZE.stack(), num_mels=16)
     assert int(np.array(encoded(encoder, WAVEFORM, length).mask).sum()) == kept
 
 
 def test_loudness_has_no_effect():
-    encoder = AudioTransformer(1_600, 8_000, **SIZE)
+    encoder = AudioTransformer(1_600, 8_000, SIZE.stack(), num_mels=16)
     expected = encoded(encoder, WAVEFORM).values
     np.testing.assert_allclose(encoded(encoder, 8 * WAVEFORM).values, expected, atol=1e-3)
 
 
 def test_half_precision_begins_behind_the_spectrogram(monkeypatch):
-    encoder = AudioTransformer(1_600, 8_000, dtype="mixed_bfloat16", **SIZE)
+    encoder = AudioTransformer(
+        1_600, 8_000, SIZE.stack(dtype="mixed_bfloat16"), num_mels=16, dtype="mixed_bfloat16"
+    )
     heard = []
     listen = encoder.spectrogram.call
     monkeypatch.setattr(encoder.spectrogram, "call", lambda w: heard.append(w) or listen(w))

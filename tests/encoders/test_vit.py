@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from mmkeras.encoders import ViT
+from mmkeras.layers import Size
 
-SIZE = {"dim": 16, "depth": 0, "num_heads": 2, "mlp_dim": 32}
+SIZE = Size(dim=16, depth=0, num_heads=2, mlp_dim=32)
 PIXELS = np.random.default_rng(0).normal(size=(1, 8, 12, 3)).astype("float32")
 
 
 @pytest.mark.parametrize("stem", ["patch", "convolution"])
 def test_a_token_for_each_patch(stem):
-    tokens = ViT(8, 12, patch_size=4, stem=stem, **SIZE)(
+    tokens = ViT(8, 12, patch_size=4, stem=stem, stack=SIZE.stack())(
         {"pixels": PIXELS, "present": np.array([True])}
     )
     assert tuple(tokens.values.shape) == (1, 6, 16)
@@ -19,7 +20,7 @@ def test_a_token_for_each_patch(stem):
 
 
 def test_patches_are_a_dense_layer_in_reading_order():
-    encoder = ViT(8, 12, patch_size=4, stem="patch", **SIZE)
+    encoder = ViT(8, 12, patch_size=4, stem="patch", stack=SIZE.stack())
     values = np.array(encoder({"pixels": PIXELS, "present": np.array([True])}).values)[0]
     kernel, bias = encoder.stem[0].get_weights()
     patches = [PIXELS[0, y : y + 4, x : x + 4].ravel() for y in (0, 4) for x in (0, 4, 8)]
@@ -40,4 +41,4 @@ def test_patches_are_a_dense_layer_in_reading_order():
 )
 def test_refuses_what_does_not_fit(arguments, says):
     with pytest.raises(ValueError, match=says):
-        ViT(8, 12, **arguments, **SIZE)
+        ViT(8, 12, **arguments, stack=SIZE.stack())

@@ -40,7 +40,12 @@ def test_signature_is_static_and_named(tmp_path):
     for name, spec in specs.items():
         assert tuple(details[name]["shape"]) == (1, *spec.shape)
         assert np.dtype(details[name]["dtype"]).name == spec.dtype
-    assert set(runner.get_output_details()) == {"kind_logits", "kind_probabilities", "age_value"}
+    assert set(runner.get_output_details()) == {
+        "kind_logits",
+        "kind_probabilities",
+        "kind_votes",
+        "age_value",
+    }
 
 
 def test_path_must_be_a_tflite_file(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from mmkeras import fusions
 from mmkeras.fusions import Bottleneck, Late
+from mmkeras.layers import Size
 from mmkeras.testing.tokens import random_tokens
 from mmkeras.tokens import Tokens
 
@@ -24,9 +25,9 @@ def test_fields_hear_each_other(name):
         assert influence(fusion) == 0.0
     else:
         depth = 2 if isinstance(fusion, Bottleneck) else 1
-        assert influence(type(fusion)(16, depth, 2, 32)) > 1e-4
+        assert influence(type(fusion).of_size(Size(16, depth, 2, 32))) > 1e-4
 
 
 def test_a_bottleneck_needs_two_rounds():
     """In the first the bottleneck listens, in the second it speaks."""
-    assert influence(Bottleneck(16, 1, 2, 32)) == 0.0
+    assert influence(Bottleneck(Size(16, 1, 2, 32).block(), 1)) == 0.0

@@ -26,7 +26,8 @@ def test_masked_mean_is_numpys():
 def test_every_present_field_has_one_voice():
     a, b = tokens(1, 1, 0, 0), tokens(1, 0, 1, 0, length=7, dim=3)
     pooling = FieldPooling(dim=5)
-    both = np.array(pooling({"a": a, "b": b}))
+    votes = pooling({"a": a, "b": b})
+    both = np.array(masked_mean(*votes))
     voices = {}
     for field, (values, mask) in {"a": a, "b": b}.items():
         mean = np.stack([v[m].mean(axis=0) if m.any() else v[0] for v, m in zip(values, mask)])

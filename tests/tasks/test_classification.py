@@ -1,5 +1,7 @@
 """`Classification`: labels to targets and back, and errors that name what is wrong."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -94,3 +96,28 @@ def test_read_names_probabilities():
 def test_refuses_wrong_arguments(arguments, says):
     with pytest.raises(ValueError, match=says):
         Classification(**arguments)
+
+
+def test_vote_loss_is_the_mean_over_the_fields_that_voted():
+    rng = np.random.default_rng(0)
+    votes = rng.normal(size=(3, 2, 3)).astype("float32")
+    votes[1, 0] = 0  # This field is absent,
+    votes[2] = 0  # and here both are.
+    logits = np.stack([votes[0].mean(0), votes[1, 1], votes[2, 0]])
+    outputs = {"logits": logits, "votes": votes}
+    target = np.array([2, 0, 1])
+    task = Classification(list("abc"))
+
+    def cross_entropy(scores, label):
+        return np.log(np.exp(scores).sum()) - scores[label]
+
+    plain = [cross_entropy(scores, label) for scores, label in zip(logits, target)]
+    single = [
+        np.mean([cross_entropy(votes[0, i], 2) for i in range(2)]),
+        cross_entropy(votes[1, 1], 0),
+        0.0,
+    ]
+    np.testing.assert_allclose(np.array(task.loss(target, outputs)), plain, rtol=1e-5)
+    task = dataclasses.replace(task, vote_loss=0.5)
+    expected = np.add(plain, np.multiply(0.5, single))
+    np.testing.assert_allclose(np.array(task.loss(target, outputs)), expected, rtol=1e-5)
