@@ -131,7 +131,8 @@ class _Plan:
     def attend(self, query: Any, key: Any, value: Any) -> Any:
         """[B, M, G, T, D], [B, M, S, D] and [B, M, S, E] to [B, M, G, T, E]."""
         tf = self.tf
-        tensors = () if self.bias is None else self.bias.tensors
+        # Read here: what variables are read within would have to be gradients of its own.
+        tensors = () if self.bias is None else tuple(map(tf.identity, self.bias.tensors))
 
         @tf.custom_gradient
         def attend(query: Any, key: Any, value: Any, *tensors: Any) -> Any:
