@@ -266,7 +266,7 @@ class _Plan:
             return [(0, self.tf.shape(query)[3] // self.chunk, 0, self.num_keys)]
         number = self.length // self.chunk
         size = -(-number // _MOST_BANDS)
-        bands: list[tuple[int, int, int, int]] = []
+        bands: list[tuple[Any, Any, int, int | None]] = []
         for first in range(0, number, size):
             last = min(first + size, number)
             start, count = first * self.chunk, (last - first) * self.chunk
