@@ -216,7 +216,7 @@ class _Plan:
         )
         of_scores = weights * (of_weights - inner)
         of_tensors: tuple[Any, ...] = ()
-        if tensors:
+        if self.bias is not None and tensors:
             with tf.GradientTape() as tape:
                 tape.watch(tensors)
                 size = key.shape[2] if key.shape[2] is not None else tf.shape(key)[2]
