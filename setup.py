@@ -61,6 +61,8 @@ setup(
             "soundfile>=0.12",
             "tensorboard>=2.19",
         ],
+        # The oracle of the layers' tests, which are skipped without it.
+        "torch": ["torch>=2.4"],
     },
     entry_points={"console_scripts": ["mmkeras = mmkeras.cli:main"]},
     classifiers=[

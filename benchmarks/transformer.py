@@ -9,15 +9,11 @@ machine is shared. The table goes to `benchmarks/results/transformer.md`.
 
 import dataclasses
 import json
-import os
-import platform
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
+import contest
 import numpy as np
 
 THREADS = 2
@@ -249,36 +245,12 @@ COMPARISONS = {
 }
 
 
-def measure(work: Work, runs: int) -> dict[str, list[float]]:
-    """Wall clock and CPU seconds of a few runs, after one that does not count."""
-    work()
-    wall, cpu = [], []
-    for _ in range(runs):
-        start, spent = time.perf_counter(), time.process_time()
-        work()
-        wall.append(time.perf_counter() - start)
-        cpu.append(time.process_time() - spent)
-    return {"wall": wall, "cpu": cpu}
-
-
 def contend(name: str, side: str, contender: str) -> dict[str, list[float]]:
-    """`measure` in a process of its own."""
-    environment = os.environ | {
-        "CUDA_VISIBLE_DEVICES": "",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "OMP_NUM_THREADS": str(THREADS),
-        "TORCHINDUCTOR_FREEZING": "1" if name == "forward" else "0",
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-    }
-    done = subprocess.run(
-        [sys.executable, __file__, "--one", name, side, contender],
-        env=environment,
-        capture_output=True,
-        text=True,
+    """Wall clock and CPU seconds of a few runs in a process of its own."""
+    freezing = "1" if name == "forward" else "0"
+    return contest.in_process(
+        __file__, name, side, contender, threads=THREADS, TORCHINDUCTOR_FREEZING=freezing
     )
-    if done.returncode:
-        raise RuntimeError(f"{name}, {contender}: {done.stderr[-2_000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def compare(name: str) -> list[str]:
@@ -313,21 +285,13 @@ def compare(name: str) -> list[str]:
     return rows
 
 
-def machine() -> str:
-    """What it ran on."""
-    cpu = platform.processor()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((x.split(": ")[1] for x in lines if x.startswith("model name")), cpu)
-    packages = ("tensorflow", "keras", "torch", "transformers")
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    load = os.getloadavg()[0]
-    return f"{cpu}, {os.cpu_count()} cores, {THREADS} threads each; load {load:.1f}; {versions}."
-
-
 def main(names: list[str]) -> None:
     """Runs the named comparisons, or all, and writes their tables."""
-    rows = ["# Transformers beside PyTorch's", "", machine()]
+    rows = [
+        "# Transformers beside PyTorch's",
+        "",
+        contest.machine(THREADS, "tensorflow", "keras", "torch", "transformers"),
+    ]
     for name in names or COMPARISONS:
         rows += compare(name)
     RESULTS.parent.mkdir(exist_ok=True)
@@ -338,6 +302,6 @@ def main(names: list[str]) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         name, side, contender = sys.argv[2:]
-        print(json.dumps(measure(getattr(COMPARISONS[name], side)[contender](), RUNS)))
+        print(json.dumps(contest.measure(getattr(COMPARISONS[name], side)[contender](), RUNS)))
     else:
         main(sys.argv[1:])

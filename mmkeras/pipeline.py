@@ -177,7 +177,8 @@ def _batched(
     if len(buckets) > 1:
         raise ValueError(f"buckets takes one field; got {sorted(buckets)}.")
     ((field, boundaries),) = buckets.items()
-    known = sorted(data.element_spec[3])
+    spec: Any = data.element_spec
+    known = sorted(spec[3])
     if field not in known:
         raise ValueError(f"buckets needs a field of varying length, one of {known}; got {field!r}.")
     return data.bucket_by_sequence_length(
@@ -237,9 +238,8 @@ class _Reader:
         """
         batches = rows.batch(_rows_at_once(self.fields))
         # Traced once, though it is used twice.
-        samples = tf.function(
-            self._samples, input_signature=[batches.element_spec[1]], autograph=False
-        )
+        spec: Any = batches.element_spec
+        samples = tf.function(self._samples, input_signature=[spec[1]], autograph=False)
 
         def attempt(rows: Any, otherwise: tf.data.Dataset) -> tf.data.Dataset:
             # A graph cannot catch an error, but a dataset can ignore one; what follows it is taken.

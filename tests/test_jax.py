@@ -1,13 +1,9 @@
 """Training on Keras' JAX backend from `tf.data`; the trained model then runs on TensorFlow."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
-import pytest
 
 from mmkeras.fusions import Late
 from mmkeras.modalities import Audio, Image, Text
@@ -15,9 +11,6 @@ from mmkeras.model import MultimodalModel
 from mmkeras.sources import Table
 from mmkeras.tasks import Classification, Regression
 
-pytest.importorskip("jax")
-
-#: Runs in its own process, because a process has one backend.
 TRAIN = """
 import sys
 
@@ -68,20 +61,9 @@ def table(model: MultimodalModel) -> Table:
     return Table(rows)
 
 
-def test_trains_on_jax_and_runs_on_tensorflow(tmp_path):
+def test_trains_on_jax_and_runs_on_tensorflow(in_backend, tmp_path):
     (tmp_path / "tests_jax.py").write_text(Path(__file__).read_text())
-    (tmp_path / "train.py").write_text(TRAIN)
-    environment = os.environ | {
-        "KERAS_BACKEND": "jax",
-        "JAX_PLATFORMS": "cpu",
-        # Compiling takes longer than the few steps that are run.
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-    }
-    done = subprocess.run(
-        [sys.executable, "train.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3_000:]
+    in_backend("jax", TRAIN)
 
     run = dict(np.load(tmp_path / "run.npz"))
     inputs = {name[7:]: value for name, value in run.items() if name.startswith("inputs/")}

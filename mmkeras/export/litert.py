@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from mmkeras.export.signatures import flat, raw_samples, tensors_signature
 from mmkeras.export.verify import ExportError, Verification, verify
+from mmkeras.layers.attention import plain_attention
 from mmkeras.model import MultimodalModel
 
 SIGNATURE = "tensors"
@@ -80,8 +81,9 @@ def litert(
 def _convert(model: MultimodalModel, folder: Path) -> bytes:
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint(SIGNATURE, tensors_signature(model, batch_size=1))
-    archive.write_out(str(folder), verbose=False)
+    with plain_attention():
+        archive.add_endpoint(SIGNATURE, tensors_signature(model, batch_size=1))
+        archive.write_out(str(folder), verbose=False)
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[SIGNATURE])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:

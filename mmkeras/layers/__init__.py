@@ -1,7 +1,7 @@
 """Building blocks of every network, in `keras.ops` alone, so that they run on any Keras backend."""
 
 from mmkeras.layers.alibi import ALiBi
-from mmkeras.layers.attention import attention_weights, dot_product_attention
+from mmkeras.layers.attention import attention_weights, dot_product_attention, plain_attention
 from mmkeras.layers.attention_bias import AttentionBias, DenseBias
 from mmkeras.layers.autoregression import Sequences, Step, autoregress
 from mmkeras.layers.checkpoint import checkpointed
@@ -73,6 +73,7 @@ __all__ = [
     "dot_product_attention",
     "masked_mean",
     "mel_filters",
+    "plain_attention",
     "sinusoids",
     "size_of",
 ]

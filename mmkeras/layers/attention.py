@@ -4,7 +4,10 @@ Source: Vaswani et al. 2017, "Attention Is All You Need", equation 1. Heads that
 values: Ainslie et al. 2023, "GQA". Soft cap: Gemma Team 2024, "Gemma 2", section 2.
 """
 
+import contextlib
+import contextvars
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -19,6 +22,28 @@ HIDDEN = -1e30
 #: From so many scores for one head of one sample on, the chunked computation is at least as fast
 #: as the plain one (see benchmarks/attention.py), and its memory no longer matters.
 CHUNKED_FROM = 1024 * 1024
+_plain = contextvars.ContextVar("plain_attention", default=False)
+
+
+@contextlib.contextmanager
+def plain_attention() -> Iterator[None]:
+    """Within it, attention is computed in chunks only where it is told to be.
+
+    For runtimes that cannot run the loop over chunks, as LiteRT's XNNPACK cannot.
+
+    Example:
+
+    >>> import numpy as np
+    >>> long = np.zeros((1, 1024, 1, 2), "float32")
+    >>> with plain_attention():
+    ...     tuple(dot_product_attention(long, long, long).shape)
+    (1, 1024, 1, 2)
+    """
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
 
 
 def dot_product_attention(
@@ -81,7 +106,8 @@ def dot_product_attention(
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     backend = keras.backend.backend()
     if chunked is None:
-        chunked = backend == "tensorflow" and _is_long(query.shape[1], key.shape[1])
+        is_long = _is_long(query.shape[1], key.shape[1])
+        chunked = backend == "tensorflow" and is_long and not _plain.get()
     if chunked:
         if backend != "tensorflow":
             raise ValueError(f"chunked attention needs TensorFlow; the backend is {backend}.")

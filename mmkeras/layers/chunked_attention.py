@@ -5,17 +5,16 @@ Keeping a row's maximum and sum instead of its weights is the idea of Rabe & Sta
 appendix B.
 """
 
-import contextlib
 import dataclasses
 from typing import Any
 
 from mmkeras.layers.attention_bias import AttentionBias, DenseBias
 from mmkeras.layers.masks import AttentionMask
 
-#: Scores that exist at once, over all samples and heads: 32 MiB in float32.
-_SCORES = 2**23
-#: Chunks of known length are laid out one by one up to this number; their graph would grow.
-_MOST_CHUNKS = 64
+#: Scores that exist at once, over all samples and heads: 64 MiB in float32.
+_SCORES = 2**24
+#: Chunks go by bands that skip what no query in them sees. More bands skip more; graphs grow.
+_MOST_BANDS = 16
 #: Between a hidden score and any other: rows without a key have this maximum and no weight.
 _HIDDEN, _LOWEST = -1e30, -1e29
 
@@ -48,16 +47,14 @@ def chunked_attention(
     """
     import tensorflow as tf
 
-    length = query.shape[1]
     if chunk is None:
         chunk = _chunk_size(query.shape, key.shape[1])
-    is_static = length is not None and key.shape[1] is not None
-    if not is_static:
-        length = tf.shape(query)[1]
-        missing = -length % chunk
+    length = query.shape[1] if query.shape[1] is not None else tf.shape(query)[1]
+    missing = -length % chunk
+    if not isinstance(missing, int) or missing > 0:
         query = tf.pad(query, [[0, 0], [0, missing], [0, 0], [0, 0]])
         mask, bias = _padded(tf, mask, bias, missing)
-    plan = _Plan(tf, query, key, mask, bias, soft_cap, dropout, seed, chunk, is_static)
+    plan = _Plan(tf, query, key, mask, bias, soft_cap, dropout, seed, chunk)
     attended = plan.attend(
         plan.grouped(query * tf.cast(scale, query.dtype)),
         tf.transpose(key, [0, 2, 1, 3]),
@@ -71,9 +68,7 @@ def _chunk_size(query_shape: Any, num_keys: int | None) -> int:
     batch, length, heads, _ = query_shape
     rows = _SCORES // ((batch or 1) * heads * (num_keys or 4096))
     chunk = min(max(rows // 32 * 32, 32), 512)
-    if length is not None and num_keys is not None:
-        chunk = max(chunk, -(-length // _MOST_CHUNKS))
-    return chunk
+    return chunk if length is None else min(chunk, -(-length // 32) * 32)
 
 
 def _padded(
@@ -110,13 +105,12 @@ class _Plan:
         dropout: float,
         seed: Any,
         chunk: int,
-        is_static: bool,
     ):
         self.tf, self.mask, self.bias, self.soft_cap = tf, mask, bias, soft_cap
         self.dropout, self.seed = dropout, seed
         self.length, self.num_keys, self.shared = query.shape[1], key.shape[1], key.shape[2]
         self.group = query.shape[2] // self.shared
-        self.chunk, self.is_static = chunk, is_static
+        self.chunk = chunk
 
     def grouped(self, query: Any) -> Any:
         """[B, T, N, D] to [B, M, G, T, D]."""
@@ -137,16 +131,15 @@ class _Plan:
     def attend(self, query: Any, key: Any, value: Any) -> Any:
         """[B, M, G, T, D], [B, M, S, D] and [B, M, S, E] to [B, M, G, T, E]."""
         tf = self.tf
-        tensors = () if self.bias is None else self.bias.tensors
+        # Read here: what variables are read within would have to be gradients of its own.
+        tensors = () if self.bias is None else tuple(map(tf.identity, self.bias.tensors))
 
         @tf.custom_gradient
         def attend(query: Any, key: Any, value: Any, *tensors: Any) -> Any:
-            forward = self._forward if self.is_static else self._forward_in_a_loop
-            result, log_sums = forward(query, key, value, tensors)
+            result, log_sums = self._forward(query, key, value, tensors)
 
             def gradient(upstream: Any) -> tuple[Any, ...]:
-                backward = self._backward if self.is_static else self._backward_in_a_loop
-                return backward(query, key, value, tensors, result, log_sums, upstream)
+                return self._backward(query, key, value, tensors, result, log_sums, upstream)
 
             return result, gradient
 
@@ -223,7 +216,7 @@ class _Plan:
         )
         of_scores = weights * (of_weights - inner)
         of_tensors: tuple[Any, ...] = ()
-        if tensors:
+        if self.bias is not None and tensors:
             with tf.GradientTape() as tape:
                 tape.watch(tensors)
                 size = key.shape[2] if key.shape[2] is not None else tf.shape(key)[2]
@@ -265,77 +258,26 @@ class _Plan:
         grouped = [shape[0], self.shared, self.group, shape[2], shape[3]]
         return tf.reshape(block, grouped)
 
-    # Lengths that are known -----------------------------------------------------------------
+    # All chunks -----------------------------------------------------------------------------
 
-    def _chunks(self) -> list[tuple[int, int, int, int]]:
-        """Start and end of each chunk of queries, and of the keys it sees."""
-        starts = range(0, self.length, self.chunk)
-        ends = [*starts[1:], self.length]
-        return [
-            (start, end, *self.mask.key_range(start, end - start, self.num_keys))
-            for start, end in zip(starts, ends, strict=True)
-        ]
-
-    def _after(self, done: list[Any]) -> Any:
-        """Chunks run one behind the other: side by side they would need the memory of all."""
-        if self.tf.executing_eagerly() or not done:
-            return contextlib.nullcontext()
-        return self.tf.control_dependencies([done[-1]])
-
-    def _forward(self, query: Any, key: Any, value: Any, tensors: Any) -> tuple[Any, Any]:
-        results, log_sums = [], []
-        for start, end, low, high in self._chunks():
-            with self._after(results):
-                result, log_sum = self._forward_chunk(
-                    query[..., start:end, :],
-                    key[:, :, low:high],
-                    value[:, :, low:high],
-                    tensors,
-                    start,
-                    low,
-                )
-            results.append(result)
-            log_sums.append(log_sum)
-        return self.tf.concat(results, axis=3), self.tf.concat(log_sums, axis=3)
-
-    def _backward(
-        self,
-        query: Any,
-        key: Any,
-        value: Any,
-        tensors: Any,
-        result: Any,
-        log_sums: Any,
-        upstream: Any,
-    ) -> tuple[Any, ...]:
-        tf = self.tf
-        of_query, of_key, of_value = [], tf.zeros_like(key), tf.zeros_like(value)
-        of_tensors = [tf.zeros_like(tensor) for tensor in tensors]
-        for start, end, low, high in self._chunks():
-            rows = (Ellipsis, slice(start, end), slice(None))
-            with self._after(of_query):
-                change = self._backward_chunk(
-                    query[rows],
-                    key[:, :, low:high],
-                    value[:, :, low:high],
-                    tensors,
-                    result[rows],
-                    log_sums[rows],
-                    upstream[rows],
-                    start,
-                    low,
-                )
-                of_query.append(change[0])
-                around = [[0, 0], [0, 0], [low, self.num_keys - high], [0, 0]]
-                whole = (low, high) == (0, self.num_keys)
-                of_key += change[1] if whole else tf.pad(change[1], around)
-                of_value += change[2] if whole else tf.pad(change[2], around)
-                of_tensors = [a + b for a, b in zip(of_tensors, change[3], strict=True)]
-        return tf.concat(of_query, axis=3), of_key, of_value, *of_tensors
-
-    # Lengths that are not known -------------------------------------------------------------
+    def _bands(self, query: Any) -> list[tuple[Any, Any, int, int | None]]:
+        """First and last chunk of each band, exclusively, and the range of keys it may see."""
+        if self.length is None or self.num_keys is None:
+            return [(0, self.tf.shape(query)[3] // self.chunk, 0, self.num_keys)]
+        number = self.length // self.chunk
+        size = -(-number // _MOST_BANDS)
+        bands: list[tuple[Any, Any, int, int | None]] = []
+        for first in range(0, number, size):
+            last = min(first + size, number)
+            start, count = first * self.chunk, (last - first) * self.chunk
+            keys = self.mask.key_range(start, count, self.num_keys)
+            if bands and bands[-1][2:] == keys:
+                first = bands.pop()[0]
+            bands.append((first, last, *keys))
+        return bands
 
     def _cut(self, values: Any, index: Any) -> Any:
+        """The chunk of that number: [B, M, G, T, X] to [B, M, G, chunk, X]."""
         shape = self.tf.shape(values)
         size = [shape[0], self.shared, self.group, self.chunk, values.shape[-1]]
         cut = self.tf.slice(values, [0, 0, 0, index * self.chunk, 0], size)
@@ -349,23 +291,41 @@ class _Plan:
         joined = [shape[0], self.shared, self.group, shape[3] * self.chunk, width]
         return tf.reshape(stacked, joined)
 
-    def _forward_in_a_loop(self, query: Any, key: Any, value: Any, tensors: Any) -> tuple[Any, Any]:
+    def _forward(self, query: Any, key: Any, value: Any, tensors: Any) -> tuple[Any, Any]:
         tf = self.tf
-        number = tf.shape(query)[3] // self.chunk
-        arrays = (tf.TensorArray(value.dtype, number), tf.TensorArray(tf.float32, number))
+        results: list[Any] = []
+        log_sums: list[Any] = []
+        for first, last, low, high in self._bands(query):
+            keys, values = key[:, :, low:high], value[:, :, low:high]
 
-        def step(index: Any, results: Any, log_sums: Any) -> tuple[Any, Any, Any]:
-            chunk = self._cut(query, index)
-            start = index * self.chunk
-            result, log_sum = self._forward_chunk(chunk, key, value, tensors, start, 0)
-            return index + 1, results.write(index, result), log_sums.write(index, log_sum)
+            def step(
+                index: Any,
+                results: Any,
+                log_sums: Any,
+                keys: Any = keys,
+                values: Any = values,
+                first: Any = first,
+                low: int = low,
+            ) -> tuple[Any, Any, Any]:
+                chunk, start = self._cut(query, index), index * self.chunk
+                result, log_sum = self._forward_chunk(chunk, keys, values, tensors, start, low)
+                place = index - first
+                return index + 1, results.write(place, result), log_sums.write(place, log_sum)
 
-        _, results, log_sums = tf.while_loop(
-            lambda index, *_: index < number, step, (0, *arrays), parallel_iterations=1
-        )
-        return self._joined(results, value.shape[-1]), self._joined(log_sums, 1)
+            # Bands run one behind the other: side by side they would need the memory of all.
+            with tf.control_dependencies(results[-1:]):
+                arrays = [tf.TensorArray(dtype, last - first) for dtype in (value.dtype, "float32")]
+                _, *arrays = tf.while_loop(
+                    lambda index, *_, last=last: index < last,
+                    step,
+                    (tf.constant(first), *arrays),
+                    parallel_iterations=1,
+                )
+            results.append(self._joined(arrays[0], value.shape[-1]))
+            log_sums.append(self._joined(arrays[1], 1))
+        return tf.concat(results, axis=3), tf.concat(log_sums, axis=3)
 
-    def _backward_in_a_loop(
+    def _backward(
         self,
         query: Any,
         key: Any,
@@ -376,30 +336,60 @@ class _Plan:
         upstream: Any,
     ) -> tuple[Any, ...]:
         tf = self.tf
-        number = tf.shape(query)[3] // self.chunk
+        of_query: list[Any] = []
+        of_key, of_value = tf.zeros_like(key), tf.zeros_like(value)
+        of_tensors = [tf.zeros_like(tensor) for tensor in tensors]
+        for first, last, low, high in self._bands(query):
+            keys, values = key[:, :, low:high], value[:, :, low:high]
 
-        def step(index: Any, of_query: Any, of_key: Any, of_value: Any, *of_tensors: Any) -> Any:
-            chunk, *others = (
-                self._cut(part, index) for part in (query, result, log_sums, upstream)
-            )
-            start = index * self.chunk
-            change = self._backward_chunk(chunk, key, value, tensors, *others, start, 0)
-            return (
-                index + 1,
-                of_query.write(index, change[0]),
-                of_key + change[1],
-                of_value + change[2],
-                *(
-                    tf.ensure_shape(a + b, a.shape)
-                    for a, b in zip(of_tensors, change[3], strict=True)
-                ),
-            )
+            def step(
+                index: Any,
+                of_query: Any,
+                of_keys: Any,
+                of_values: Any,
+                *of_tensors: Any,
+                keys: Any = keys,
+                values: Any = values,
+                first: Any = first,
+                low: int = low,
+            ) -> Any:
+                chunk, *others = (
+                    self._cut(part, index) for part in (query, result, log_sums, upstream)
+                )
+                start = index * self.chunk
+                change = self._backward_chunk(chunk, keys, values, tensors, *others, start, low)
+                return (
+                    index + 1,
+                    of_query.write(index - first, change[0]),
+                    of_keys + change[1],
+                    of_values + change[2],
+                    *(
+                        tf.ensure_shape(a + b, a.shape)
+                        for a, b in zip(of_tensors, change[3], strict=True)
+                    ),
+                )
 
-        zeros = [tf.zeros_like(part) for part in (key, value, *tensors)]
-        _, of_query, *others = tf.while_loop(
-            lambda index, *_: index < number,
-            step,
-            (0, tf.TensorArray(query.dtype, number), *zeros),
-            parallel_iterations=1,
-        )
-        return self._joined(of_query, query.shape[-1]), *others
+            with tf.control_dependencies([*of_query[-1:], of_key, of_value]):
+                begin = (
+                    tf.constant(first),
+                    tf.TensorArray(query.dtype, last - first),
+                    tf.zeros_like(keys),
+                    tf.zeros_like(values),
+                    *of_tensors,
+                )
+                _, changes, of_keys, of_values, *of_tensors = tf.while_loop(
+                    lambda index, *_, last=last: index < last,
+                    step,
+                    begin,
+                    parallel_iterations=1,
+                )
+            of_query.append(self._joined(changes, query.shape[-1]))
+            of_key += self._around(of_keys, low, high)
+            of_value += self._around(of_values, low, high)
+        return tf.concat(of_query, axis=3), of_key, of_value, *of_tensors
+
+    def _around(self, of_keys: Any, low: int, high: int | None) -> Any:
+        """What [low, high) of the keys get, with nothing for the others."""
+        if (low, high) == (0, self.num_keys):
+            return of_keys
+        return self.tf.pad(of_keys, [[0, 0], [0, 0], [low, self.num_keys - high], [0, 0]])

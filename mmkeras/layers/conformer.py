@@ -65,7 +65,7 @@ class ConformerConvolution(Composite):
         )
         if norm is None:
             norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm", dtype=policy)
-        self.norm = norm
+        self.norm: Any = norm
         self.contract = keras.layers.Dense(dim, name="contract", dtype=policy)
         self.dropout = keras.layers.Dropout(dropout, dtype=policy)
 

@@ -65,10 +65,10 @@ class TransformerDecoderBlock(Composite):
         super().__init__(**kwargs)
         self.self_attention = self_attention
         self.feed_forward = feed_forward
-        self.cross_attention = cross_attention
+        self.cross_attention: Any = cross_attention
         pattern = Residual(dtype=self.dtype_policy) if residual is None else residual
         self.self_attention_residual = copied(pattern, name="self_attention_residual")
-        self.cross_attention_residual = None
+        self.cross_attention_residual: Any = None
         if cross_attention is not None:
             self.cross_attention_residual = copied(pattern, name="cross_attention_residual")
         self.feed_forward_residual = copied(pattern, name="feed_forward_residual")

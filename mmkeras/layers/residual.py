@@ -53,7 +53,7 @@ class Residual(Composite):
         policy = self.dtype_policy
         if norm is None:
             norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm", dtype=policy)
-        self.norm = norm
+        self.norm: Any = norm
         self.norm_first = norm_first
         self.factor = factor
         self.layer_scale = (

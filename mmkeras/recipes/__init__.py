@@ -2,10 +2,9 @@
 
 import difflib
 import importlib
-import importlib.util
 import pkgutil
+import runpy
 from pathlib import Path
-from typing import Any
 
 from mmkeras.training import Recipe
 
@@ -39,16 +38,13 @@ def load(name: str) -> Recipe:
     if name.endswith(".py"):
         if not Path(name).is_file():
             raise ValueError(f"{name} does not exist; name a recipe file or one of {names()}.")
-        spec = importlib.util.spec_from_file_location(Path(name).stem, name)
-        module: Any = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        recipe = runpy.run_path(name).get("recipe")
     elif name in names():
-        module = importlib.import_module(f"{__name__}.{name}")
+        recipe = getattr(importlib.import_module(f"{__name__}.{name}"), "recipe", None)
     else:
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"there is no recipe {name!r}; there are {names()}.{hint}")
-    recipe = getattr(module, "recipe", None)
     recipe = recipe() if callable(recipe) else recipe
     if not isinstance(recipe, Recipe):
         raise ValueError(f"{name} must set `recipe` to a Recipe or a function that returns one.")

@@ -124,12 +124,21 @@ def _check_configuration(
     _check_same(copy(tokens, training=False), fused, says)
 
 
+def _with_policy(config: Any, policy: str) -> Any:
+    """A configuration whose parts, and theirs, have that dtype policy, as under a global one."""
+    if isinstance(config, dict):
+        return {
+            name: policy if name == "dtype" else _with_policy(value, policy)
+            for name, value in config.items()
+        }
+    return [_with_policy(part, policy) for part in config] if isinstance(config, list) else config
+
+
 def _check_precision(
     fusion: Fusion, tokens: Mapping[str, Tokens], fused: Mapping[str, Tokens]
 ) -> None:
     for compute, atol in (("bfloat16", 0.3), ("float16", 0.05)):
-        config = fusion.get_config() | {"dtype": f"mixed_{compute}"}
-        half = type(fusion).from_config(config)
+        half = type(fusion).from_config(_with_policy(fusion.get_config(), f"mixed_{compute}"))
         half(tokens)
         half.set_weights(fusion.get_weights())
         made = half(tokens, training=False)

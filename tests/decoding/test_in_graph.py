@@ -1,6 +1,5 @@
 """Every decoder eagerly, as one graph, under XLA, in a SavedModel and on JAX: the same tokens."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -88,18 +87,12 @@ def test_runs_where_there_is_only_tensorflow(recurrent, name, tmp_path):
     check(list(np.load(tmp_path / "made.npz").values()), generate(FIRST))
 
 
-def test_jax_makes_the_same_tokens(recurrent, tmp_path):
-    pytest.importorskip("jax")
+def test_jax_makes_the_same_tokens(recurrent, in_backend, tmp_path):
     here = Path(__file__)
     (tmp_path / "model.py").write_text(here.with_name("conftest.py").read_text())
     source = here.read_text().replace("import tensorflow as tf\n", "")
     (tmp_path / "decoders.py").write_text(source)
-    environment = os.environ | {
-        "KERAS_BACKEND": "jax",
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-    }
-    subprocess.run([sys.executable, "-c", ON_JAX], cwd=tmp_path, env=environment, check=True)
+    in_backend("jax", ON_JAX)
     model = recurrent(size=5)
     for name in ("greedy", "beam"):
         expected = DECODERS[name](model.step, model.start(3), FIRST)

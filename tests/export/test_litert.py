@@ -1,5 +1,7 @@
 """`litert`: built-in operations alone, named static inputs, agreement in the real runtime."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -59,3 +61,13 @@ def test_does_not_overwrite_unasked(tmp_path):
     with pytest.raises(FileExistsError, match="overwrite=True"):
         mm.export.litert(_model("Late"), path)
     assert path.read_bytes() == b"mine"
+
+
+def test_a_sequence_long_enough_for_chunks_converts_and_agrees(tmp_path):
+    long = dataclasses.replace(mm.Text.tiny(), max_length=1_100)
+    model = mm.MultimodalModel(
+        fields={"note": long},
+        tasks={"kind": mm.Classification(["cat", "dog"])},
+        size="tiny",
+    )
+    assert mm.export.litert(model, tmp_path / "long.tflite").max_difference <= 1e-4

@@ -1,9 +1,5 @@
 """Checkpointing: the same numbers, also with dropout, from activations that are not kept."""
 
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -81,11 +77,5 @@ np.testing.assert_allclose(*histories, rtol=1e-4)
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_fit_learns_the_same(backend):
-    pytest.importorskip(backend)
-    environment = os.environ | {
-        "KERAS_BACKEND": backend,
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-    }
-    subprocess.run([sys.executable, "-c", TRAIN], env=environment, check=True)
+def test_fit_learns_the_same(backend, in_backend):
+    in_backend(backend, TRAIN)
