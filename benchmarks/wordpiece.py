@@ -69,7 +69,7 @@ def main() -> None:
     """Prints lines per second of batches, and microseconds of a text in `tf.data`."""
     lines = synthetic_lines(LINES)
     tokenizer = WordPiece.learn(lines[: LINES // 2], vocabulary_size=8_000)
-    text, same = Text(tokenizer.vocabulary), bert(tokenizer)
+    text, same = Text(tokenizer), bert(tokenizer)
     batches = [tf.constant(lines[i : i + BATCH]) for i in range(0, LINES, BATCH)]
     tokenize = tf.function(
         tokenizer.tokenize, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False

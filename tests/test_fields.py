@@ -124,6 +124,6 @@ def test_two_fields_must_not_make_one_tensor():
         def specs(self):
             return {"b_token_ids": super().specs()["token_ids"]}
 
-    deep = Deep(Text.tiny().vocabulary)
+    deep = Deep(Text.tiny().tokenizer)
     with pytest.raises(ValueError, match=r"would both make \['a_b_token_ids'\]"):
         Fields({"a_b": Text.tiny(), "a": deep})

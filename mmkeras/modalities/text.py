@@ -12,64 +12,89 @@ import tensorflow as tf
 
 from mmkeras.contracts.modality import Modality, TensorSpec
 from mmkeras.contracts.source import Source
-from mmkeras.tokenizers.wordpiece import SPECIAL_TOKENS, WordPiece
+from mmkeras.tokenizers.tokenizer import Tokenizer
+from mmkeras.tokenizers.wordpiece import BERT, WordPiece
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 @dataclasses.dataclass(frozen=True)
 class Text(Modality):
-    """Texts: UTF-8 bytes become `[CLS]` and WordPiece ids, padded with 0.
+    """Texts: UTF-8 bytes become the ids of a tokenizer's pieces, padded with 0.
 
-    A text that is empty, or of white space and control characters only, is absent: all ids are 0.
-    What stands behind `max_length` is cut off.
+    A start token, such as BERT's `[CLS]`, comes first if the tokenizer has one. A text without any
+    piece, as of white space only, is absent: all ids are 0. What stands behind `max_length` is cut
+    off. Where id 0 of the tokenizer is a piece and no padding, all of its ids are one higher here.
 
     Args:
-        vocabulary: the pieces, beginning with `SPECIAL_TOKENS`; `Text.adapt` learns them.
-        max_length: T, the most ids a text may have, `[CLS]` included.
-        lowercase: whether capital and small letters are the same.
-        token_dropout: the share of pieces that `augment` hides behind `[UNK]`, in [0, 1). It also
-            teaches a model what to do with words it does not know, which a vocabulary that was
-            learned from the training texts never shows it.
+        tokenizer: what cuts texts into pieces; `Text.adapt` learns one.
+        max_length: T, the most ids a text may have, the start token included.
+        token_dropout: the share of pieces that `augment` hides behind the unknown token (or the
+            mask, where there is none), in [0, 1). It also teaches a model what to do with words it
+            does not know, which a vocabulary that was learned from the training texts never shows
+            it.
 
     Raises:
-        ValueError: an argument is out of its range, or the vocabulary is not one.
+        ValueError: an argument is out of its range.
 
     Example:
 
-    >>> text = Text((*SPECIAL_TOKENS, "cat", "##s", "!"), max_length=6)
+    >>> names = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    >>> text = Text(WordPiece((*names, "cat", "##s", "!")), max_length=6)
     >>> text.preprocess(tf.constant("Cats!"))["token_ids"].numpy()
     array([2, 5, 6, 7, 0, 0], dtype=int32)
     """
 
     ragged: ClassVar[str | None] = "token_ids"
 
-    vocabulary: tuple[str, ...] = dataclasses.field(repr=False)
+    tokenizer: Tokenizer
     max_length: int = 64
-    lowercase: bool = True
     token_dropout: float = 0.1
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
-        if self.max_length < 2:
+        if not isinstance(self.tokenizer, Tokenizer):
             raise ValueError(
-                f"Text: max_length is {self.max_length}; it has to be at least 2, for [CLS] and "
-                "one piece."
+                f"Text: tokenizer is {self.tokenizer!r}; it has to be a tokenizer, such as "
+                "WordPiece(vocabulary). Text.adapt learns one."
+            )
+        least = 1 + len(self._start)
+        if self.max_length < least:
+            raise ValueError(
+                f"Text: max_length is {self.max_length}; it has to be at least {least}, for the "
+                "start token, if there is one, and one piece."
             )
         if not 0 <= self.token_dropout < 1:
             raise ValueError(
                 f"Text: token_dropout is {self.token_dropout}; it has to be in [0, 1), such as 0.1."
             )
-        self.tokenizer  # noqa: B018 - it checks the vocabulary
-
-    @functools.cached_property
-    def tokenizer(self) -> WordPiece:
-        """What cuts texts into pieces; an export has to track its `resources`."""
-        return WordPiece(self.vocabulary, lowercase=self.lowercase)
+        if self.token_dropout and self._hidden is None:
+            raise ValueError(
+                f"Text: token_dropout is {self.token_dropout}, but the tokenizer has neither an "
+                "unknown token nor a mask to hide pieces behind; set token_dropout=0."
+            )
 
     @property
     def vocabulary_size(self) -> int:
         """How many ids there are, the special ones included."""
-        return len(self.vocabulary)
+        return self.tokenizer.vocabulary_size + self._shift
+
+    @functools.cached_property
+    def _shift(self) -> int:
+        """How much higher ids are here, so that 0 is the padding."""
+        return 0 if self.tokenizer.pad_id == 0 else 1
+
+    @functools.cached_property
+    def _start(self) -> list[int]:
+        """The ids that every text begins with: one or none."""
+        start = self.tokenizer.start_id
+        return [] if start is None else [start + self._shift]
+
+    @functools.cached_property
+    def _hidden(self) -> int | None:
+        """The id that hides a piece."""
+        unknown, mask = self.tokenizer.unknown_id, self.tokenizer.mask_id
+        hidden = mask if unknown is None else unknown
+        return None if hidden is None else hidden + self._shift
 
     def encode(self, value: Any) -> bytes:
         """Turns what a person hands in into UTF-8 bytes.
@@ -107,9 +132,10 @@ class Text(Modality):
         Raises:
             tf.errors.InvalidArgumentError: a text is not valid UTF-8.
         """
-        pieces = self.tokenizer.tokenize(raw, limit=self.max_length - 1)
-        ids = pieces.to_tensor(self.tokenizer.pad_id, shape=[None, self.max_length - 1])
-        start = tf.minimum(ids[:, :1], 1) * self.tokenizer.start_id
+        room = self.max_length - len(self._start)
+        pieces = self.tokenizer.tokenize(raw, limit=room)
+        ids = (pieces + self._shift).to_tensor(0, shape=[None, room])
+        start = tf.minimum(ids[:, :1], 1) * tf.constant([self._start], tf.int32)
         return {"token_ids": tf.concat([start, ids], axis=1)}
 
     def absent(self) -> dict[str, np.ndarray]:
@@ -117,20 +143,24 @@ class Text(Modality):
         return {"token_ids": np.zeros(self.max_length, "int32")}
 
     def augment(self, tensors: dict[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Hides pieces of one text behind `[UNK]`, with chance `token_dropout` each.
+        """Hides pieces of one text behind the unknown token, with chance `token_dropout` each.
 
-        The text keeps its length and `[CLS]`; one that would lose all of its pieces keeps them.
+        The text keeps its length and start token; one that would lose all pieces keeps them.
 
         Args:
             tensors: `token_ids`, int32 [T].
             seed: int32 [2].
         """
         ids = tensors["token_ids"]
+        if not self.token_dropout:
+            return {"token_ids": ids}
         chance = tf.random.stateless_uniform(tf.shape(ids), seed)
-        pieces = (ids != self.tokenizer.pad_id) & (ids != self.tokenizer.start_id)
+        pieces = ids != 0
+        for start in self._start:
+            pieces &= ids != start
         hidden = pieces & (chance < self.token_dropout)
         hidden &= tf.reduce_any(pieces & tf.logical_not(hidden))
-        return {"token_ids": tf.where(hidden, self.tokenizer.unknown_id, ids)}
+        return {"token_ids": tf.where(hidden, self._hidden, ids)}
 
     def length(self, tensors: dict[str, tf.Tensor]) -> tf.Tensor:
         """int32 []: how many ids of one text are no padding."""
@@ -141,7 +171,7 @@ class Text(Modality):
         return {"token_ids": batch["token_ids"][:, :length]}
 
     def resources(self) -> list[Any]:
-        """The tokenizer's lookup table."""
+        """The tokenizer's lookup tables."""
         return list(self.tokenizer.resources)
 
     @classmethod
@@ -151,41 +181,44 @@ class Text(Modality):
         column: str,
         vocabulary_size: int = 8_000,
         max_length: int = 64,
-        lowercase: bool = True,
-        **fields: Any,
+        token_dropout: float = 0.1,
+        tokenizer: type[Tokenizer] = WordPiece,
+        **options: Any,
     ) -> Self:
-        """A `Text` whose vocabulary is learned from one column of a source.
+        """A `Text` whose tokenizer is learned from one column of a source.
 
         Args:
             source: the training samples; those of the test would leak into the vocabulary.
             column: the column that holds the texts.
             vocabulary_size: the most pieces to learn, the special ones included.
             max_length: see `Text`.
-            lowercase: see `Text`.
-            **fields: further fields of `Text`.
+            token_dropout: see `Text`.
+            tokenizer: the kind of tokenizer.
+            **options: further arguments of its `learn`, such as `lowercase=False`.
 
         Raises:
             KeyError: the source has no such column.
             ValueError: the column holds no text, or the vocabulary is too small for it.
         """
-        texts = source.column(column, _utf8).batch(1_024)
-        vocabulary = WordPiece.learn(
-            (text for batch in texts.as_numpy_iterator() for text in batch),
-            vocabulary_size,
-            lowercase=lowercase,
-        ).vocabulary
-        if len(vocabulary) == len(SPECIAL_TOKENS):
+        texts = [
+            text
+            for batch in source.column(column, _utf8).batch(1_024).as_numpy_iterator()
+            for text in batch
+        ]
+        if not any(text.strip() for text in texts):
             raise ValueError(
                 f"Text.adapt: column {column!r} holds no text in its {len(source)} rows; name a "
                 f"column that does, of {list(source.columns)}."
             )
-        return cls(vocabulary, max_length=max_length, lowercase=lowercase, **fields)
+        learned = tokenizer.learn(texts, vocabulary_size, **options)
+        return cls(learned, max_length=max_length, token_dropout=token_dropout)
 
     @classmethod
     def tiny(cls) -> Self:
         """Twelve ids at most, of a vocabulary that knows some of `samples`."""
+        special = [name for name in BERT.get_config().values() if name is not None]
         pieces = ("a", "cat", "##s", "and", "dog", "the", "猫", "和", "狗", "кот", ".", "!", ",")
-        return cls((*SPECIAL_TOKENS, *pieces), max_length=12)
+        return cls(WordPiece((*special, *pieces)), max_length=12)
 
     def samples(self) -> list[bytes]:
         """Texts in English, Chinese, Russian, German and Arabic, and an emoji."""

@@ -1,5 +1,8 @@
 """Tokenizers in core TensorFlow operations: the same in `tf.data` and in an exported model."""
 
+from mmkeras.tokenizers.byte_bpe import ByteBPE
+from mmkeras.tokenizers.hashed_ngrams import HashedNgrams
+from mmkeras.tokenizers.tokenizer import SpecialTokens, Tokenizer
 from mmkeras.tokenizers.wordpiece import WordPiece
 
-__all__ = ["WordPiece"]
+__all__ = ["ByteBPE", "HashedNgrams", "SpecialTokens", "Tokenizer", "WordPiece"]

@@ -23,14 +23,13 @@ from mmkeras.tokenizers.lookup import static_table
 from mmkeras.tokenizers.merging import Merges
 from mmkeras.tokenizers.normalization import check_steps, step
 from mmkeras.tokenizers.pretokenization import RULES
-from mmkeras.tokenizers.tokenizer import (
-    NO_SPECIAL_TOKENS,
-    SpecialTokens,
-    Tokenizer,
+from mmkeras.tokenizers.subwords import (
+    SubwordTokenizer,
     WordPieces,
     check_vocabulary,
     interleaved,
 )
+from mmkeras.tokenizers.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 
 
 def byte_alphabet() -> tuple[str, ...]:
@@ -54,7 +53,7 @@ _BYTES = {character: byte for byte, character in enumerate(byte_alphabet())}
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 @dataclasses.dataclass(frozen=True)
-class ByteBPE(Tokenizer):
+class ByteBPE(SubwordTokenizer):
     """Byte-level BPE, as GPT-2, RoBERTa, Whisper and CLIP have it.
 
     Args:

@@ -21,6 +21,8 @@ CODE_POINTS = 0x110000
 # The first invalid place of a text, for a message that stays short however long the text is.
 _AROUND_WRONG = r"(?s)^.*?(.{0,30}\x{FFFD}+.{0,30}).*$"
 _BLOCK = 256
+# No normalization changes it, or makes it of something else.
+_SNOWMAN = "\u2603"
 # Where Unicode has assigned characters that differ from each other; behind them there are planes
 # of tags, of private use and of nothing, one of which stands for all of its kind.
 _ASSIGNED = (range(0x33480), range(0xE0000, 0xE1000))
@@ -86,24 +88,31 @@ def decode(texts: tf.Tensor, errors: str) -> Characters:
     if errors == "strict":
         # A replacement character may also be written in the text.
         with tf.control_dependencies(
-            [tf.cond(tf.reduce_any(codes == REPLACEMENT), lambda: _refuse(texts), tf.no_op)]
+            [tf.cond(tf.reduce_any(codes == REPLACEMENT), lambda: valid(texts), lambda: texts)]
         ):
             codes = tf.identity(codes)
     return Characters(codes, splits, tf.range(tf.size(codes)))
 
 
-def _refuse(texts: tf.Tensor) -> tf.Operation | None:
-    """Raises if a text is not valid UTF-8."""
+def valid(texts: tf.Tensor) -> tf.Tensor:
+    """Texts (string [B]) as they are.
+
+    Raises:
+        tf.errors.InvalidArgumentError: one is not valid UTF-8.
+    """
     replaced = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
     wrong = tf.where(texts == replaced, "", replaced)
     wrong = tf.strings.strip(tf.strings.reduce_join(wrong, separator=" "))
-    return tf.raw_ops.Assert(
+    asserted = tf.raw_ops.Assert(
         condition=wrong == "",
         data=[
             "a text is not valid UTF-8; decode it with its own encoding. U+FFFD marks where:",
             tf.strings.regex_replace(wrong, _AROUND_WRONG, r"\1"),
         ],
     )
+    # Nothing to wait for where it ran at once.
+    with tf.control_dependencies([] if asserted is None else [asserted]):
+        return tf.identity(texts)
 
 
 def byte_starts(texts: tf.Tensor) -> tf.Tensor:
@@ -162,6 +171,15 @@ def assigned() -> str:
     """All characters that differ from each other, in the order of their code points."""
     codes = [c for part in _ASSIGNED for c in part] + [part[0] for part in _ALIKE]
     return "".join(chr(c) for c in sorted(codes) if not 0xD800 <= c < 0xE000)
+
+
+def each(normalizer: tokenizers.normalizers.Normalizer) -> list[str]:
+    """What a normalizer makes of each of the `assigned` characters."""
+    sources = assigned()
+    place = sources.index(_SNOWMAN)
+    others = sources[:place] + sources[place + 1 :]
+    targets = normalizer.normalize_str(_SNOWMAN.join(others)).split(_SNOWMAN)
+    return [*targets[:place], _SNOWMAN, *targets[place:]]
 
 
 def spread(numbers: Sequence[int], default: int = 0) -> np.ndarray:

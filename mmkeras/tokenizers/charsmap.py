@@ -49,9 +49,7 @@ class CharsMap:
     def __call__(self, characters: Characters) -> Characters:
         """The characters that the rules make."""
         touched = tf.reduce_any(self._touched(characters.codes) > 0)
-        return Characters(
-            *tf.cond(touched, lambda: self._replaced(characters), lambda: characters)
-        )
+        return Characters(*tf.cond(touched, lambda: self._replaced(characters), lambda: characters))
 
     def _replaced(self, characters: Characters) -> Characters:
         size = tf.size(characters.codes)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 if TYPE_CHECKING:
-    from mmkeras.tokenizers.tokenizer import Tokenizer
+    from mmkeras.tokenizers.subwords import SubwordTokenizer
 
 _BATCH = 1_024
 # The trainers read texts, not counts.
 _LONGEST = 1_000
 
 
-def word_counts(tokenizer: "Tokenizer", texts: Iterable[str | bytes]) -> collections.Counter[bytes]:
+def word_counts(
+    tokenizer: "SubwordTokenizer", texts: Iterable[str | bytes]
+) -> collections.Counter[bytes]:
     """How often the words of texts stand in them, as a tokenizer normalizes and parts them.
 
     Args:

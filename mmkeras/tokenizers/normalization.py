@@ -17,13 +17,12 @@ from mmkeras.tokenizers.characters import (
     Characters,
     CharacterTable,
     assigned,
+    each,
     shifted,
     spread,
 )
 from mmkeras.tokenizers.lookup import static_table
 
-# No normalization changes it, or makes it of something else.
-_SNOWMAN = "\u2603"
 # A character that becomes no or several ones is moved by this much and its place in their list.
 _SEVERAL = 1 << 24
 
@@ -48,7 +47,7 @@ class CharacterMap:
 
     def __init__(self, normalizer: tokenizers.normalizers.Normalizer):
         sources = assigned()
-        targets = _each(normalizer)
+        targets = each(normalizer)
         several: dict[str, int] = {}
         moves = []
         for source, target in zip(sources, targets):
@@ -57,7 +56,7 @@ class CharacterMap:
             else:
                 moves.append(_SEVERAL + several.setdefault(target, len(several)))
         self.table = CharacterTable.of(spread(moves))
-        self.counts = np.array([len(target) for target in several], "int32")
+        self.counts = np.array([*map(len, several), 0], "int32")
         self.begins = np.cumsum(self.counts) - self.counts
         # The one behind is read where nothing is written.
         self.targets = np.array([ord(c) for target in several for c in target] + [0], "int32")
@@ -65,26 +64,26 @@ class CharacterMap:
     def __call__(self, characters: Characters) -> Characters:
         """What the characters become."""
         moves = self.table(characters.codes)
+        return Characters(
+            *tf.cond(
+                tf.reduce_any(moves >= _SEVERAL),
+                lambda: self._several(characters, moves),
+                lambda: characters._replace(codes=characters.codes + moves),
+            )
+        )
 
-        def one_each() -> Characters:
-            return characters._replace(codes=characters.codes + moves)
-
-        def several() -> Characters:
-            some = moves >= _SEVERAL
-            entry = tf.where(some, moves - _SEVERAL, 0)
-            counts = tf.where(some, tf.gather(self.counts, entry), 1)
-            places = tf.repeat(tf.range(tf.size(counts, tf.int64)), counts)
-            number = tf.range(tf.size(places)) - tf.gather(tf.cumsum(counts) - counts, places)
-            taken = characters.take(places)
-            some = tf.gather(some, places)
-            target = tf.gather(tf.cast(self.begins, tf.int32), tf.gather(entry, places)) + number
-            target = tf.gather(self.targets, tf.where(some, target, 0))
-            moved = taken.codes + tf.gather(moves, places)
-            return taken._replace(codes=tf.where(some, target, moved))
-
-        if not self.counts.size:
-            return one_each()
-        return Characters(*tf.cond(tf.reduce_any(moves >= _SEVERAL), several, one_each))
+    def _several(self, characters: Characters, moves: tf.Tensor) -> Characters:
+        some = moves >= _SEVERAL
+        entry = tf.where(some, moves - _SEVERAL, 0)
+        counts = tf.where(some, tf.gather(self.counts, entry), 1)
+        places = tf.repeat(tf.range(tf.size(counts, tf.int64)), counts)
+        number = tf.range(tf.size(places)) - tf.gather(tf.cumsum(counts) - counts, places)
+        taken = characters.take(places)
+        some = tf.gather(some, places)
+        target = tf.gather(tf.cast(self.begins, tf.int32), tf.gather(entry, places)) + number
+        target = tf.gather(self.targets, tf.where(some, target, 0))
+        moved = taken.codes + tf.gather(moves, places)
+        return taken._replace(codes=tf.where(some, target, moved))
 
 
 class NormalForm:
@@ -111,7 +110,7 @@ class NormalForm:
         decomposed = "NFKD" if "K" in name else "NFD"
         self.decompose = character_map(decomposed)
         classes, pairs = _classes(), _pairs()
-        calm = np.array([s == t for s, t in zip(sources, _each(_NORMALIZERS[name]()))])
+        calm = np.array([s == t for s, t in zip(sources, each(_NORMALIZERS[name]()))])
         calm = spread(calm) * (classes == 0)
         self.classes = CharacterTable.of(classes)
         if self.composes:
@@ -206,15 +205,6 @@ FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 STEPS = tuple(_NORMALIZERS)
 
 
-def _each(normalizer: tokenizers.normalizers.Normalizer) -> list[str]:
-    """What a normalizer makes of each of the `assigned` characters."""
-    sources = assigned()
-    place = sources.index(_SNOWMAN)
-    others = sources[:place] + sources[place + 1 :]
-    targets = normalizer.normalize_str(_SNOWMAN.join(others)).split(_SNOWMAN)
-    return [*targets[:place], _SNOWMAN, *targets[place:]]
-
-
 @functools.cache
 def _classes() -> np.ndarray:
     """int64 [0x110000]: canonical combining classes, 0 for what the oracle does not reorder."""
@@ -236,7 +226,7 @@ def _classes() -> np.ndarray:
 def _pairs() -> np.ndarray:
     """int64 [P, 3]: pairs of characters that compose to one, and that one."""
     pairs = []
-    for whole, again in zip(assigned(), _each(tokenizers.normalizers.NFC())):
+    for whole, again in zip(assigned(), each(tokenizers.normalizers.NFC())):
         if whole != again:
             continue  # never composed
         if "가" <= whole <= "힣":

@@ -11,8 +11,17 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+import tokenizers
 
-from mmkeras.tokenizers.characters import Characters, CharacterTable, matching, shifted
+from mmkeras.tokenizers.characters import (
+    Characters,
+    CharacterTable,
+    assigned,
+    each,
+    matching,
+    shifted,
+    spread,
+)
 
 Rule = Callable[[Characters], tuple[Characters, tf.Tensor]]
 
@@ -97,6 +106,42 @@ def _contractions(
     letters = tf.boolean_mask(ends, tf.gather(kinds, ends) == _LETTER)
     first = tf.tensor_scatter_nd_update(first, whole[:, None] + 1, tf.zeros_like(whole, tf.bool))
     return tf.tensor_scatter_nd_update(first, letters[:, None], tf.ones_like(letters, tf.bool))
+
+
+@functools.cache
+def _bert_kinds() -> CharacterTable:
+    """What stands alone (punctuation and ideographs), white space, and letters of words."""
+    sources = assigned()
+    # Behind a letter each, so that what stands alone is told from a word of one character.
+    oracle = tokenizers.pre_tokenizers.BertPreTokenizer()
+    numbers = np.full(2 * len(sources), _SPACE)
+    for _, (start, end) in oracle.pre_tokenize_str("".join(f"a{c}" for c in sources)):
+        numbers[start:end] = _OTHER if start % 2 and end == start + 1 else _LETTER
+    kinds = spread(numbers[1::2])
+    ideographs = tokenizers.normalizers.BertNormalizer(False, True, False, False)
+    for code, spaced in zip(map(ord, sources), each(ideographs)):
+        if len(spaced) > 1:
+            kinds[code] = _OTHER
+    return CharacterTable.of(kinds)
+
+
+def bert(characters: Characters) -> tuple[Characters, tf.Tensor]:
+    r"""The words of BERT: what stands between white space; punctuation and ideographs stand alone.
+
+    Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers" (arXiv:1810.04805), as
+    `BertPreTokenizer` and the blanks of `BertNormalizer` in the `tokenizers` package have it.
+
+    Example:
+
+    >>> from mmkeras.tokenizers.characters import decode
+    >>> characters, first = bert(decode(tf.constant(["it's 猫猫"]), "strict"))
+    >>> tf.where(first)[:, 0].numpy().tolist(), characters.origins.numpy().tolist()
+    ([0, 2, 3, 4, 5], [0, 1, 2, 3, 5, 6])
+    """
+    kinds, row_start = _bert_kinds()(characters.codes), characters.row_starts()
+    first = row_start | (kinds == _OTHER) | (kinds != shifted(kinds, 1, -1))
+    inside = tf.where(kinds != _SPACE)[:, 0]
+    return characters.take(inside), tf.gather(first, inside)
 
 
 #: The rules by their names, as tokenizers state them.

@@ -74,7 +74,9 @@ class Segmentation:
         size, longest = tf.shape(found)[0], tf.shape(found)[1]
         lengths = tf.range(longest, 0, -1)
         first = tf.range(size)[:, None] - lengths + 1
-        inside = first >= tf.repeat(starts, tf.concat([starts[1:], [size]], axis=0) - starts)[:, None]
+        inside = (
+            first >= tf.repeat(starts, tf.concat([starts[1:], [size]], axis=0) - starts)[:, None]
+        )
         piece = tf.gather(tf.reshape(found, [-1]), tf.maximum(first, 0) * longest + lengths - 1)
         unknown = (piece < 0) & (lengths == 1)
         score = tf.gather(self._scores, tf.where(piece < 0, len(self._scores) - 1, piece))

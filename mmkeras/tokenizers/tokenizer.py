@@ -1,47 +1,17 @@
-"""`Tokenizer`: what every tokenizer can do, and how a batch of texts goes through it."""
+"""`Tokenizer`: what is asked of every tokenizer, and the special tokens it may have."""
 
 import abc
-import collections
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Iterable
+from typing import Any, Self
 
+import keras
 import tensorflow as tf
 
 from mmkeras.contracts.configured import Configured
-from mmkeras.tokenizers.characters import Characters, byte_starts, decode, lower_bound
-
-UNITS = ("characters", "bytes")
 
 
-class Pieces(NamedTuple):
-    """The pieces of B texts.
-
-    Attributes:
-        token_ids: int32 [B, None].
-        starts: int32 [B, None], where in the original text each piece begins.
-        ends: int32 [B, None], where it ends: the place behind its last character or byte.
-    """
-
-    token_ids: tf.RaggedTensor
-    starts: tf.RaggedTensor
-    ends: tf.RaggedTensor
-
-
-class WordPieces(NamedTuple):
-    """The pieces of W words, one word after the other.
-
-    Attributes:
-        splits: int64 [W + 1], where the pieces of each word begin.
-        token_ids: int32 [P].
-        lengths: int32 [P], how many bytes of the word each piece covers; together all of them.
-    """
-
-    splits: tf.Tensor
-    token_ids: tf.Tensor
-    lengths: tf.Tensor
-
-
+@keras.saving.register_keras_serializable(package="mmkeras")
 @dataclasses.dataclass(frozen=True)
 class SpecialTokens(Configured):
     """The names of the pieces that no text is cut into, None where a tokenizer has no such piece.
@@ -66,101 +36,27 @@ NO_SPECIAL_TOKENS = SpecialTokens()
 
 
 class Tokenizer(Configured, abc.ABC):
-    """Cuts texts into pieces of a vocabulary, vectorised over a batch, and joins them again.
+    """Makes ids of texts, vectorised over a batch.
 
     Made of core TensorFlow operations only, so that it runs eagerly, in `tf.data`, in a
     `tf.function` and in a SavedModel that plain TensorFlow loads. Subclasses are frozen dataclasses
-    of plain values; they say which characters a text is of (`normalize`), where its words are
-    (`words`) and which pieces a word has (`word_pieces`). What is asked of a word is asked once
-    for all places of a batch where it stands.
+    of plain values.
 
     Text is never read as a special token: `"[SEP]"` in a text is cut into pieces as any other, so
     that nobody can forge a boundary.
     """
 
-    vocabulary: tuple[str, ...]
-    special: SpecialTokens
-    errors: ClassVar[str] = "strict"
-
+    @property
     @abc.abstractmethod
-    def normalize(self, characters: Characters) -> Characters:
-        """The characters that are cut into words; what was removed is missing in them."""
-
-    @abc.abstractmethod
-    def words(self, characters: Characters) -> tuple[Characters, tf.Tensor]:
-        """The characters that stand in words, and bool [N]: where a word begins."""
-
-    @abc.abstractmethod
-    def word_pieces(self, words: tf.Tensor) -> WordPieces:
-        """The pieces of words (string [W], all different)."""
-
-    @abc.abstractmethod
-    def detokenize(self, token_ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
-        """Joins pieces to texts.
-
-        Args:
-            token_ids: int32 [B, None], ragged or padded.
-
-        Returns:
-            string [B].
-        """
+    def vocabulary_size(self) -> int:
+        """How many ids there are, those of special tokens included."""
 
     @property
     @abc.abstractmethod
     def resources(self) -> list[Any]:
         """What an export has to track so that the lookup tables travel with the SavedModel."""
 
-    @property
-    def vocabulary_size(self) -> int:
-        """How many ids there are, those of special tokens included."""
-        return len(self.vocabulary)
-
-    @property
-    def pad_id(self) -> int | None:
-        """The id of the padding; None where there is none."""
-        return self._id_of(self.special.pad)
-
-    @property
-    def unknown_id(self) -> int | None:
-        """The id of what stands for the unknown; None where there is none."""
-        return self._id_of(self.special.unknown)
-
-    @property
-    def start_id(self) -> int | None:
-        """The id of what a model may want before the first piece; None where there is none."""
-        return self._id_of(self.special.start)
-
-    @property
-    def end_id(self) -> int | None:
-        """The id of what a model may want behind the last piece; None where there is none."""
-        return self._id_of(self.special.end)
-
-    @property
-    def mask_id(self) -> int | None:
-        """The id of what hides a piece; None where there is none."""
-        return self._id_of(self.special.mask)
-
-    def _id_of(self, piece: str | None) -> int | None:
-        return None if piece is None else self.vocabulary.index(piece)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, as Keras' serialisation wants them."""
-        config = super().get_config()
-        if "special" in config:
-            config["special"] = self.special.get_config()
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The instance that `get_config` described."""
-        if "special" in config:
-            config = config | {"special": SpecialTokens(**config["special"])}
-        return super().from_config(config)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and pickles by what made it: a lookup table cannot be copied."""
-        return type(self), tuple(getattr(self, f.name) for f in dataclasses.fields(self))  # pyright: ignore[reportArgumentType]
-
+    @abc.abstractmethod
     def tokenize(self, texts: tf.Tensor, limit: int | None = None) -> tf.RaggedTensor:
         """Cuts texts into pieces.
 
@@ -174,197 +70,37 @@ class Tokenizer(Configured, abc.ABC):
         Raises:
             tf.errors.InvalidArgumentError: a text is not valid UTF-8.
         """
-        with tf.device("CPU:0"):
-            texts = tf.convert_to_tensor(texts, tf.string)
-            characters = self._decode(texts)
-            _, _, pieces, index, splits = self._cut(characters, limit)
-            (splits_of_words,), token_ids = tf.raw_ops.RaggedGather(
-                params_nested_splits=[pieces.splits],
-                params_dense_values=pieces.token_ids,
-                indices=index,
-                OUTPUT_RAGGED_RANK=1,
-            )
-            return _ragged(token_ids, tf.gather(splits_of_words, splits))
 
-    def tokenize_with_offsets(
-        self, texts: tf.Tensor, limit: int | None = None, unit: str = "characters"
-    ) -> Pieces:
-        """Cuts texts into pieces and says where in the original texts each of them stands.
+    @classmethod
+    @abc.abstractmethod
+    def learn(cls, texts: Iterable[str | bytes], vocabulary_size: int, **options: Any) -> Self:
+        """Learns a tokenizer of at most so many ids from texts."""
 
-        Args:
-            texts: string [B], UTF-8.
-            limit: see `tokenize`.
-            unit: `"characters"` (code points, as Python counts) or `"bytes"` (of UTF-8).
+    @abc.abstractmethod
+    def special_id(self, role: str) -> int | None:
+        """The id of the piece that plays a part, one of the names of `SpecialTokens`."""
 
-        Returns:
-            The pieces that `tokenize` gives, with their offsets. A piece that is part of a
-            character has the offsets of the whole character.
+    @property
+    def pad_id(self) -> int | None:
+        """The id of the padding; None where there is none."""
+        return self.special_id("pad")
 
-        Raises:
-            ValueError: there is no such unit.
-            tf.errors.InvalidArgumentError: a text is not valid UTF-8.
-        """
-        if unit not in UNITS:
-            raise ValueError(f"unit is {unit!r}; it has to be one of {list(UNITS)}.")
-        with tf.device("CPU:0"):
-            texts = tf.convert_to_tensor(texts, tf.string)
-            original = self._decode(texts)
-            characters, begins, pieces, index, splits = self._cut(original, limit)
-            (splits_of_words,), place = tf.raw_ops.RaggedGather(
-                params_nested_splits=[pieces.splits],
-                params_dense_values=tf.range(tf.size(pieces.token_ids)),
-                indices=index,
-                OUTPUT_RAGGED_RANK=1,
-            )
-            token_ids = tf.gather(pieces.token_ids, place)
-            lengths = tf.gather(pieces.lengths, place)
-            # Bytes are counted through the batch, in the characters that words are of.
-            sizes = tf.concat([[0], tf.cumsum(utf8_lengths(characters.codes))], axis=0)
-            ends = tf.cumsum(lengths)
-            word_ends = tf.concat([[0], ends], axis=0)
-            moved = tf.gather(sizes, begins) - tf.gather(word_ends, splits_of_words[:-1])
-            ends += tf.repeat(moved, splits_of_words[1:] - splits_of_words[:-1])
-            starts = ends - lengths
-            first = lower_bound(sizes, starts + 1) - 1
-            last = lower_bound(sizes, ends) - 1
-            splits = tf.gather(splits_of_words, splits)
-            row = tf.cast(original.splits[:-1], tf.int32)
-            row = tf.repeat(row, splits[1:] - splits[:-1])
-            starts, ends = self.trim(
-                token_ids,
-                tf.gather(characters.origins, first),
-                tf.gather(characters.origins, last) + 1,
-                row,
-            )
-            if unit == "bytes":
-                begin = byte_starts(texts)
-                size = tf.strings.length(texts)
-                counts = original.splits[1:] - original.splits[:-1]
-                end = tf.concat([begin[1:], [0]], axis=0)
-                end = tf.where(end == 0, tf.repeat(size, counts), end)
-                starts, ends = tf.gather(begin, starts), tf.gather(end, ends - 1)
-            else:
-                starts, ends = starts - row, ends - row
-            return Pieces(
-                _ragged(token_ids, splits), _ragged(starts, splits), _ragged(ends, splits)
-            )
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of what stands for the unknown; None where there is none."""
+        return self.special_id("unknown")
 
-    def trim(
-        self, token_ids: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, row: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """What of the characters that a piece covers its offsets tell; by default all.
+    @property
+    def start_id(self) -> int | None:
+        """The id of what a model may want before the first piece; None where there is none."""
+        return self.special_id("start")
 
-        Args:
-            token_ids, starts, ends: int32 [P], pieces and their characters.
-            row: int32 [P], the first character of the text that each piece is of.
-        """
-        del token_ids, row
-        return starts, ends
+    @property
+    def end_id(self) -> int | None:
+        """The id of what a model may want behind the last piece; None where there is none."""
+        return self.special_id("end")
 
-    def cut(self, texts: tf.Tensor) -> tf.Tensor:
-        """The words of texts (string [B]) as they are looked up, one after the other: string [W].
-
-        Raises:
-            tf.errors.InvalidArgumentError: a text is not valid UTF-8.
-        """
-        with tf.device("CPU:0"):
-            characters = self._decode(tf.convert_to_tensor(texts, tf.string))
-            characters, first = self.words(self.normalize(characters))
-            return _encode(characters.codes, tf.where(first)[:, 0])
-
-    def _decode(self, texts: tf.Tensor) -> Characters:
-        return decode(texts, self.errors)
-
-    def _cut(
-        self, characters: Characters, limit: int | None
-    ) -> tuple[Characters, tf.Tensor, WordPieces, tf.Tensor, tf.Tensor]:
-        """Cuts characters into words and those into pieces.
-
-        Returns:
-            the characters in words; where each word begins in them, int64 [W]; the pieces of the
-            words that differ; which of these each word is, int64 [W]; and the words at which the
-            texts begin, int64 [B + 1].
-        """
-        characters, first = self.words(self.normalize(characters))
-        begins = tf.where(first)[:, 0]
-        splits = lower_bound(begins, characters.splits)
-        codes = characters.codes
-        kept = begins
-        if limit is not None:
-            counts = splits[1:] - splits[:-1]
-            number = tf.range(tf.size(begins, tf.int64)) - tf.repeat(splits[:-1], counts)
-            early = number < limit
-            sizes = tf.concat([begins[1:], [tf.size(codes, tf.int64)]], axis=0) - begins
-            splits = lower_bound(tf.where(early)[:, 0], splits)
-            codes = tf.boolean_mask(codes, tf.repeat(early, sizes))
-            begins, sizes = tf.boolean_mask(begins, early), tf.boolean_mask(sizes, early)
-            kept = tf.cumsum(sizes, exclusive=True)
-        words = _encode(codes, kept)
-        different, index = tf.unique(words, tf.int64)
-        return characters, begins, self.word_pieces(different), index, splits
-
-
-def _encode(codes: tf.Tensor, begins: tf.Tensor) -> tf.Tensor:
-    """The words of code points [N], each from `begins` (int64 [W]) to the next: string [W]."""
-    return tf.raw_ops.UnicodeEncode(
-        input_values=codes,
-        input_splits=tf.concat([begins, [tf.size(codes, tf.int64)]], axis=0),
-        output_encoding="UTF-8",
-        errors="replace",
-    )
-
-
-def interleaved(whole: tf.Tensor, whole_lengths: tf.Tensor, parts: WordPieces) -> WordPieces:
-    """Words that are one piece, and between them the others.
-
-    Args:
-        whole: int32 [W], the piece that each word is, or a negative number.
-        whole_lengths: int32 [W], how many bytes each word has.
-        parts: the pieces of the words that are not one piece, in their order.
-    """
-    is_whole = whole >= 0
-    there = tf.where(is_whole)[:, 0]
-    # The storage has the words of one piece first, then the others.
-    count = tf.cumsum(tf.cast(is_whole, tf.int64))
-    other = tf.range(tf.size(whole, tf.int64)) - count
-    number = tf.size(there, tf.int64)
-    index = tf.where(is_whole, count - 1, number + other)
-    splits = tf.concat([tf.range(number), number + parts.splits], axis=0)
-    token_ids = tf.concat([tf.gather(whole, there), parts.token_ids], axis=0)
-    lengths = tf.concat([tf.gather(whole_lengths, there), parts.lengths], axis=0)
-    (splits,), place = tf.raw_ops.RaggedGather(
-        params_nested_splits=[splits],
-        params_dense_values=tf.range(tf.size(token_ids)),
-        indices=index,
-        OUTPUT_RAGGED_RANK=1,
-    )
-    return WordPieces(splits, tf.gather(token_ids, place), tf.gather(lengths, place))
-
-
-def utf8_lengths(codes: tf.Tensor) -> tf.Tensor:
-    """How many bytes code points take in UTF-8: int32 [N]."""
-    return 1 + tf.add_n([tf.cast(codes >= least, tf.int32) for least in (0x80, 0x800, 0x10000)])
-
-
-def check_vocabulary(kind: str, vocabulary: Sequence[str], special: SpecialTokens) -> None:
-    """Raises ValueError if pieces repeat, one is empty or a special one is missing."""
-    if "" in vocabulary:
-        raise ValueError(
-            f"{kind}: piece {list(vocabulary).index('')} of the vocabulary is empty; leave it out."
-        )
-    if len(set(vocabulary)) < len(vocabulary):
-        twice = [piece for piece, n in collections.Counter(vocabulary).items() if n > 1]
-        raise ValueError(
-            f"{kind}: {len(twice)} pieces stand more than once in the vocabulary, such as "
-            f"{twice[:3]}; every piece has to stand once."
-        )
-    for role, piece in special.get_config().items():
-        if piece is not None and piece not in vocabulary:
-            raise ValueError(
-                f"{kind}: the vocabulary of {len(vocabulary)} pieces lacks {piece!r}, which "
-                f"special.{role} names; add it, or name the piece that plays this part."
-            )
-
-
-def _ragged(values: tf.Tensor, splits: tf.Tensor) -> tf.RaggedTensor:
-    return tf.RaggedTensor.from_row_splits(values, splits, validate=False)
+    @property
+    def mask_id(self) -> int | None:
+        """The id of what hides a piece; None where there is none."""
+        return self.special_id("mask")

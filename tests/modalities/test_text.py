@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 import pickle
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -15,9 +16,12 @@ from hypothesis import strategies as st
 
 from mmkeras.contracts.source import Encode, Source
 from mmkeras.modalities.text import Text
-from mmkeras.tokenizers.wordpiece import SPECIAL_TOKENS
+from mmkeras.tokenizers.byte_bpe import ByteBPE, byte_alphabet
+from mmkeras.tokenizers.hashed_ngrams import HashedNgrams
+from mmkeras.tokenizers.wordpiece import WordPiece
 
 TEXT = Text.tiny()
+BYTES = ByteBPE(byte_alphabet(), ())
 PREPROCESS = tf.function(TEXT.preprocess, input_signature=[tf.TensorSpec([], tf.string)])
 
 
@@ -26,13 +30,13 @@ def ids(text: Text, value: Any) -> list[int]:
 
 
 def test_a_text_becomes_cls_and_pieces_and_padding():
-    piece = TEXT.vocabulary.index
+    piece = TEXT.tokenizer.vocabulary.index
     expected = [piece(p) for p in ("[CLS]", "the", "cat", "##s", ",", "and", "a", "dog", "!")]
     assert ids(TEXT, "The cats, and a dog!") == expected + [0] * 3
 
 
 def test_a_long_text_is_cut():
-    dog = TEXT.vocabulary.index("dog")
+    dog = TEXT.tokenizer.vocabulary.index("dog")
     assert ids(TEXT, "dog " * 50) == [TEXT.tokenizer.start_id] + [dog] * 11
     assert ids(TEXT, "cats" + " dog" * 50)[1:4] == [*ids(TEXT, "cats")[1:3], dog]
 
@@ -180,11 +184,35 @@ class Memory(Source):
 def test_adapt_learns_the_words_of_a_column():
     source = Memory(["Cats purr", None, "cats and dogs", 7, "dogs bark"] * 3)
     text = Text.adapt(source, "review", vocabulary_size=60, max_length=8, token_dropout=0.2)
-    assert text.vocabulary[:5] == SPECIAL_TOKENS
-    assert {"cats", "dogs", "bark", "7"} < set(text.vocabulary)
-    assert text.vocabulary_size == len(text.vocabulary) <= 60
+    assert text.tokenizer.vocabulary[0] == "[PAD]"
+    assert {"cats", "dogs", "bark", "7"} < set(text.tokenizer.vocabulary)
+    assert text.vocabulary_size == len(text.tokenizer.vocabulary) <= 60
     assert (text.max_length, text.token_dropout) == (8, 0.2)
     assert text == Text.adapt(source, "review", 60, max_length=8, token_dropout=0.2)
+
+
+def test_without_padding_at_0_ids_are_one_higher():
+    text = Text(BYTES, max_length=4, token_dropout=0)
+    assert ids(text, "ab") == [ord("a") + 1, ord("b") + 1, 0, 0]
+    assert text.vocabulary_size == 257
+    assert ids(text, "\0") == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("kind", [WordPiece, ByteBPE, HashedNgrams])
+def test_every_tokenizer_learns_serialises_and_hides_pieces(kind):
+    source = Memory(["Cats purr", "cats and dogs", "dogs bark"] * 3)
+    text = Text.adapt(source, "review", 300, max_length=20, token_dropout=0.5, tokenizer=kind)
+    assert text.vocabulary_size <= 300
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(text))
+    assert again == text
+    tensors = text.preprocess(tf.constant("cats bark"))
+    before = tensors["token_ids"].numpy()
+    assert ids(again, "cats bark") == before.tolist()
+    assert 0 < before.max() < text.vocabulary_size
+    after = [text.augment(tensors, tf.constant([i, 1]))["token_ids"].numpy() for i in range(20)]
+    changed = np.array([row != before for row in after])
+    assert changed.any() and len({row[c] for row in after for c in np.where(row != before)[0]}) == 1
+    assert not changed[:, before == 0].any()
 
 
 def test_adapt_refuses_a_column_without_text():
@@ -197,8 +225,12 @@ def test_adapt_refuses_a_column_without_text():
     [
         ({"max_length": 1}, "max_length is 1; it has to be at least 2"),
         ({"token_dropout": 1.0}, r"token_dropout is 1.0; it has to be in \[0, 1\)"),
-        ({"vocabulary": ("a",)}, "has to begin with"),
-        ({"vocabulary": ()}, "has to begin with"),
+        ({"tokenizer": ("a", "b")}, "it has to be a tokenizer, such as"),
+        (
+            {"tokenizer": HashedNgrams(), "max_length": 0},
+            "max_length is 0; it has to be at least 1",
+        ),
+        ({"tokenizer": BYTES}, "neither an unknown token nor a mask"),
     ],
 )
 def test_wrong_fields_are_refused(fields, message):
@@ -207,12 +239,12 @@ def test_wrong_fields_are_refused(fields, message):
 
 
 def test_serialises_copies_and_pickles_after_use():
-    text = dataclasses.replace(TEXT, lowercase=False)
+    text = Text(WordPiece(TEXT.tokenizer.vocabulary, lowercase=False), max_length=12)
     expected = ids(text, "the Cats")
     config = keras.saving.serialize_keras_object(text)
     for other in (
         keras.saving.deserialize_keras_object(config),
-        Text.from_config(text.get_config() | {"vocabulary": list(text.vocabulary)}),
+        Text.from_config(json.loads(json.dumps(text.get_config()))),
         copy.deepcopy(text),
         pickle.loads(pickle.dumps(text)),
     ):

@@ -232,7 +232,7 @@ def test_places_and_cells_are_shown(tmp_path):
 
 def test_text_adapts_to_a_column():
     train, _ = Table([{"text": "cats and dogs"}] * 10).split()
-    assert "cats" in Text.adapt(train, "text", vocabulary_size=100).vocabulary
+    assert "cats" in Text.adapt(train, "text", vocabulary_size=100).tokenizer.vocabulary
 
 
 # Bad tables.

@@ -1,0 +1,106 @@
+"""`HashedNgrams`: words as their parts of a few characters each, without a learned vocabulary.
+
+Bojanowski et al., "Enriching Word Vectors with Subword Information" (arXiv:1607.04606): words that
+share parts share what is learned of them, which tells much where there are few texts.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, Self
+
+import keras
+import tensorflow as tf
+
+from mmkeras.tokenizers.characters import valid
+from mmkeras.tokenizers.tokenizer import Tokenizer
+
+# Marks of the begin and the end of a word, which no text is likely to hold.
+_BEGIN, _END = "\x02", "\x03"
+_ALONE = r"([^\pL\pN\pM\s])"
+#: What stands behind so many characters of a word is not read: no text takes long.
+MAX_WORD_LENGTH = 100
+_RESERVED = ("pad", "unknown")
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+@dataclasses.dataclass(frozen=True)
+class HashedNgrams(Tokenizer):
+    """The n-grams of the characters of each word, and the word itself, as the numbers of buckets.
+
+    Letters keep their case; what is no letter, digit or mark is a word of its own. Ids 0 and 1 are
+    the padding and the unknown. Different n-grams may share a bucket, so that ids cannot be turned
+    into text again.
+
+    Args:
+        buckets: how many ids n-grams share.
+        shortest: the fewest characters of an n-gram, the marks of a word's begin and end counted.
+        longest: the most.
+
+    Raises:
+        ValueError: a number is out of its range.
+
+    Example:
+
+    >>> tokenizer = HashedNgrams(buckets=1_000)
+    >>> cat, cats = tokenizer.tokenize(tf.constant(["cat", "cats"])).to_list()
+    >>> len(cat), len(cats), len(set(cat) & set(cats))
+    (10, 13, 6)
+    """
+
+    buckets: int = 4_096
+    shortest: int = 2
+    longest: int = 4
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        if self.buckets < 1:
+            raise ValueError(f"HashedNgrams: buckets is {self.buckets}; it has to be at least 1.")
+        if not 1 <= self.shortest <= self.longest:
+            raise ValueError(
+                f"HashedNgrams: shortest is {self.shortest} and longest {self.longest}; they have "
+                "to be at least 1, and the shortest not above the longest."
+            )
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many ids there are: the buckets, the padding and the unknown."""
+        return self.buckets + len(_RESERVED)
+
+    @property
+    def resources(self) -> list[Any]:
+        """Nothing: a hash needs no table."""
+        return []
+
+    def special_id(self, role: str) -> int | None:
+        """0 for `"pad"`, 1 for `"unknown"`; there is nothing else."""
+        return _RESERVED.index(role) if role in _RESERVED else None
+
+    def tokenize(self, texts: tf.Tensor, limit: int | None = None) -> tf.RaggedTensor:
+        """See `Tokenizer.tokenize`."""
+        with tf.device("CPU:0"):
+            texts = tf.convert_to_tensor(texts, tf.string)
+            texts = tf.strings.regex_replace(valid(texts), _ALONE, r" \1 ")
+            words = tf.strings.split(texts)[:, :limit]
+            marked = tf.strings.substr(words.flat_values, 0, MAX_WORD_LENGTH, unit="UTF8_CHAR")
+            marked = tf.strings.join([_BEGIN, marked, _END])
+            parts = tf.strings.ngrams(
+                tf.strings.unicode_split(marked, "UTF-8"),
+                list(range(self.shortest, self.longest + 1)),
+                separator="",
+            )
+            parts = tf.concat([parts, tf.RaggedTensor.from_tensor(marked[:, None])], axis=1)
+            ids = tf.strings.to_hash_bucket_fast(parts.flat_values, self.buckets)
+            ids = parts.with_flat_values(tf.cast(ids, tf.int32) + len(_RESERVED))
+            return words.with_flat_values(ids).merge_dims(1, 2)
+
+    @classmethod
+    def learn(cls, texts: Iterable[str | bytes], vocabulary_size: int, **options: Any) -> Self:
+        """The tokenizer of so many ids; the texts tell it nothing.
+
+        Args:
+            texts: not read.
+            vocabulary_size: the number of buckets and the two ids besides.
+            **options: further fields of the tokenizer.
+        """
+        del texts
+        return cls(vocabulary_size - len(_RESERVED), **options)
