@@ -5,12 +5,12 @@ import pickle
 
 import pytest
 import tensorflow as tf
-import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmkeras.testing.peers import peer
 from mmkeras.testing.texts import many_scripts
-from mmkeras.tokenizers.wordpiece import BERT, MAX_WORD_LENGTH, WordPiece
+from mmkeras.tokenizers.wordpiece import BERT, WordPiece
 
 TEXTS = (
     "The quick brown fox jumps over the lazy dog, unbelievably quickly.",
@@ -28,24 +28,7 @@ TOKENIZERS = {
 }
 
 
-def bert(
-    vocabulary: tuple[str, ...], lowercase: bool, strip_accents: bool = False
-) -> tokenizers.Tokenizer:
-    """The same tokenizer, by the `tokenizers` package."""
-    ids = {piece: id_ for id_, piece in enumerate(vocabulary)}
-    oracle = tokenizers.Tokenizer(
-        tokenizers.models.WordPiece(
-            ids, unk_token="[UNK]", max_input_chars_per_word=MAX_WORD_LENGTH
-        )
-    )
-    oracle.normalizer = tokenizers.normalizers.BertNormalizer(
-        strip_accents=strip_accents, lowercase=lowercase
-    )
-    oracle.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-    return oracle
-
-
-ORACLES = {lowercase: bert(t.vocabulary, lowercase) for lowercase, t in TOKENIZERS.items()}
+ORACLES = {lowercase: peer(tokenizer) for lowercase, tokenizer in TOKENIZERS.items()}
 TOKENIZE = {
     lowercase: tf.function(t.tokenize, input_signature=[tf.TensorSpec([None], tf.string)])
     for lowercase, t in TOKENIZERS.items()
@@ -83,7 +66,7 @@ def test_offsets_equal_the_tokenizers_package_in_many_scripts(lines, lowercase, 
     fields = {"lowercase": lowercase, "strip_accents": strip_accents}
     tokenizer = WordPiece.learn(many_scripts(1_000, seed=2), vocabulary_size=2_000, **fields)
     pieces = tokenizer.tokenize_with_offsets(tf.constant(lines))
-    expected = bert(tokenizer.vocabulary, **fields).encode_batch(lines)
+    expected = peer(tokenizer).encode_batch(lines)
     assert pieces.token_ids.to_list() == [encoding.ids for encoding in expected]
     spans = zip(pieces.starts.to_list(), pieces.ends.to_list())
     assert [list(zip(*span)) for span in spans] == [encoding.offsets for encoding in expected]
@@ -97,7 +80,7 @@ def test_offsets_equal_the_tokenizers_package_in_many_scripts(lines, lowercase, 
 )
 def test_greedy_search_equals_the_tokenizers_package_for_any_vocabulary(pieces, inner, texts):
     vocabulary = (*SPECIAL_TOKENS, *sorted(pieces), *sorted("##" + piece for piece in inner))
-    expected = [e.ids for e in bert(vocabulary, True).encode_batch(texts)]
+    expected = [e.ids for e in peer(WordPiece(vocabulary)).encode_batch(texts)]
     assert WordPiece(vocabulary).tokenize(tf.constant(texts)).to_list() == expected
 
 
@@ -105,7 +88,7 @@ def test_greedy_search_equals_the_tokenizers_package_for_any_vocabulary(pieces, 
 def test_a_word_over_the_limit_is_unknown(letter):
     tokenizer = WordPiece((*SPECIAL_TOKENS, letter, "##" + letter, letter * 101))
     texts = [letter * 100, letter * 101, letter * 102]
-    expected = [e.ids for e in bert(tokenizer.vocabulary, True).encode_batch(texts)]
+    expected = [e.ids for e in peer(tokenizer).encode_batch(texts)]
     assert tokenizer.tokenize(tf.constant(texts)).to_list() == expected
     assert expected[1:] == [[1], [1]]
 
