@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmkeras.contracts.modality import Modality, TensorSpec
+from mmkeras.contracts.refusal import readable, refuse
 
 #: The format tags of RFC 2361 that hold samples as they are, and the one that refers to a GUID.
 _INTEGER, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
@@ -281,12 +282,12 @@ def _parse(raw: tf.Tensor) -> _Recording:
     size = _length(raw)
     head = _bytes(raw, 0, 12)
     is_wav = (_is(head, b"RIFF") | _is(head, b"RF64")) & _is(head[8:], b"WAVE")
-    with _refuse(
+    with refuse(
         ~is_wav,
         "Audio: these {} bytes are no WAV file: they begin with {}; convert the recording to WAV, "
         "such as with ffmpeg -i recording.mp3 recording.wav, or leave it out where it is absent.",
         size,
-        _readable(tf.strings.substr(raw, 0, 12)),
+        readable(tf.strings.substr(raw, 0, 12)),
     ):
         is_rf64 = _is(head, b"RF64")
 
@@ -310,13 +311,13 @@ def _parse(raw: tf.Tensor) -> _Recording:
         maximum_iterations=_MOST_CHUNKS,
     )
     chunk = _bytes(raw, fmt + 4, 44)
-    with _refuse(
+    with refuse(
         (fmt < 0) | (_number(chunk[:4]) < 16),
         "Audio: the WAV file of {} bytes holds no whole fmt chunk before its data; write it anew.",
         size,
     ):
         chunk = tf.identity(chunk)
-    with _refuse(
+    with refuse(
         (data + 8 > size) | ~_is(_bytes(raw, data, 4), b"data"),
         "Audio: the WAV file of {} bytes holds no data chunk; it is cut off or no recording.",
         size,
@@ -331,7 +332,7 @@ def _parse(raw: tf.Tensor) -> _Recording:
     available = size - start
     unknown = (declared > available) & (declared >= _UNKNOWN_SIZE) & ~has_long
     unknown |= (declared == 0) & (riff != size)
-    with _refuse(
+    with refuse(
         ~unknown & ((declared > available) | (declared < 0)),
         "Audio: the WAV file declares {} bytes of sound and holds {}: it is cut off, or its header "
         "lies; get the whole file or write it anew.",
@@ -340,7 +341,7 @@ def _parse(raw: tf.Tensor) -> _Recording:
     ):
         available = tf.where(unknown, available, declared)
     # One byte less is forgiven: many writers leave out the padding after an odd length.
-    with _refuse(
+    with refuse(
         ~unknown & (riff < _UNKNOWN_SIZE) & ((riff > size + 1) | (riff < start + declared)),
         "Audio: the WAV file declares {} bytes in all, holds {}, and its sound ends at byte {}: it "
         "is cut off, or its header lies; get the whole file or write it anew.",
@@ -356,7 +357,7 @@ def _parse(raw: tf.Tensor) -> _Recording:
     tag = tf.where(extended, _number(chunk[28:30]), tag)
     is_integer = (tag == _INTEGER) & tf.reduce_any(bits == [8, 16, 24, 32])
     is_float = (tag == _FLOAT) & tf.reduce_any(bits == [32, 64])
-    with _refuse(
+    with refuse(
         ~(is_integer | is_float),
         "Audio: the WAV file holds format {} with {} bits a sample; PCM (1) of 8, 16, 24 or 32 "
         "bits and float (3) of 32 or 64 are read: convert it, such as with "
@@ -365,7 +366,7 @@ def _parse(raw: tf.Tensor) -> _Recording:
         bits,
     ):
         width = bits // 8
-    with _refuse(
+    with refuse(
         (channels < 1) | (block != channels * width),
         "Audio: the WAV file declares {} channels of {} bytes in frames of {} bytes: its header "
         "contradicts itself; write it anew.",
@@ -374,7 +375,7 @@ def _parse(raw: tf.Tensor) -> _Recording:
         block,
     ):
         frames = available // tf.maximum(block, 1)
-    with _refuse(
+    with refuse(
         (rate < 1_000) | (rate > 1_000_000),
         "Audio: the WAV file declares {} samples a second; 1000 to 1000000 can be read: correct "
         "its header, or resample it.",
@@ -421,7 +422,7 @@ def _mono(raw: tf.Tensor, recording: _Recording, most: tf.Tensor) -> tf.Tensor:
     # A bound below the largest float, so that resampling cannot overflow. Not `~(abs < bound)`,
     # which TensorFlow's graph optimizer turns into a comparison that is false for NaN.
     bad = ~tf.math.is_finite(mono) | (tf.abs(mono) > 1e30)
-    with _refuse(
+    with refuse(
         tf.reduce_any(bad),
         "Audio: sample {} of the WAV file is not finite; write it anew without NaN and infinity.",
         tf.argmax(tf.concat([bad, [True]], axis=0)),
@@ -496,17 +497,3 @@ def _number(little_endian: tf.Tensor) -> tf.Tensor:
 
 def _is(content: tf.Tensor, name: bytes) -> tf.Tensor:
     return tf.reduce_all(content[: len(name)] == list(name))
-
-
-def _refuse(condition: tf.Tensor, template: str, *values: tf.Tensor) -> Any:
-    """A context in which operations run only where the condition does not hold."""
-    message = tf.strings.format(template, values)
-    return tf.control_dependencies([tf.debugging.Assert(~condition, [message])])
-
-
-def _readable(raw: tf.Tensor) -> tf.Tensor:
-    """Bytes as letters, digits and <hex>, because an error message has to be valid UTF-8."""
-    names = [chr(i) if chr(i).isalnum() and i < 128 else f"<{i:02x}>" for i in range(256)]
-    return tf.strings.reduce_join(
-        tf.gather(names, tf.cast(tf.io.decode_raw(raw, tf.uint8), "int32"))
-    )

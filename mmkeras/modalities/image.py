@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmkeras.contracts.modality import Modality, TensorSpec
+from mmkeras.contracts.refusal import readable, refuse
 
 #: The EXIF data of a JPEG stands in its first segments, of 64 KiB at most each.
 _EXIF_WINDOW = 1 << 17
@@ -348,12 +349,12 @@ def _decode(raw: tf.Tensor, background: tuple[int, int, int], max_pixels: int) -
         return tf.zeros([1, 1, 3], tf.uint8)
 
     def unknown() -> tf.Tensor:
-        with _refuse(
+        with refuse(
             tf.strings.length(raw) > 0,
             "Image: these {} bytes are no JPEG, PNG, GIF or BMP: they begin with {}; save the "
             "picture in one of these formats, or leave it out where it is absent.",
             tf.strings.length(raw),
-            _readable(tf.strings.substr(raw, 0, 12)),
+            readable(tf.strings.substr(raw, 0, 12)),
         ):
             return absent()
 
@@ -491,24 +492,10 @@ def _number(little_endian: tf.Tensor) -> tf.Tensor:
 def _at_most(max_pixels: int, height: tf.Tensor, width: tf.Tensor) -> Any:
     """A context in which operations run only if a picture of this size may be decoded."""
     pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
-    return _refuse(
+    return refuse(
         (pixels < 1) | (pixels > max_pixels),
         f"Image: the picture declares {{}} rows of {{}} pixels; from 1 to {max_pixels} pixels are "
         "allowed; make it smaller, or raise max_pixels.",
         height,
         width,
-    )
-
-
-def _refuse(condition: tf.Tensor, template: str, *values: tf.Tensor) -> Any:
-    """A context in which operations run only where the condition does not hold."""
-    message = tf.strings.format(template, values)
-    return tf.control_dependencies([tf.debugging.Assert(~condition, [message])])
-
-
-def _readable(raw: tf.Tensor) -> tf.Tensor:
-    """Bytes as letters, digits and <hex>, because an error message has to be valid UTF-8."""
-    names = [chr(i) if chr(i).isalnum() and i < 128 else f"<{i:02x}>" for i in range(256)]
-    return tf.strings.reduce_join(
-        tf.gather(names, tf.cast(tf.io.decode_raw(raw, tf.uint8), "int32"))
     )
