@@ -36,7 +36,8 @@ class Table(Source):
 
     In a column that a model reads as files (pictures, sound), a `str` is a path, relative to the
     table's folder; bytes are a file's content, and an array is encoded. A cell that is empty, None
-    or NaN is absent. Text files are UTF-8, with or without a byte order mark.
+    or NaN is absent. Text files are UTF-8, with or without a byte order mark. A CSV file whose
+    header holds semicolons and no comma is separated by semicolons, as many spreadsheets write it.
 
     Args:
         table: the path of a CSV, TSV, JSONL or Parquet file; or rows in memory: an iterable of
@@ -352,7 +353,7 @@ def _read(path: Path, format: str | None) -> _Content:
         raise ValueError(f"{path}: format is {format!r}; it has to be one of {kinds}.")
     match format or _FORMATS.get(path.suffix.lower()):
         case "csv":
-            content = _read_csv(path, ",")
+            content = _read_csv(path, _separator(path))
         case "tsv":
             content = _read_csv(path, "\t")
         case "jsonl":
@@ -414,6 +415,12 @@ def _not_utf8(path: Path) -> str:
                 )
             begin += len(line)
     return f"{path} is not UTF-8; save the table as UTF-8."
+
+
+def _separator(path: Path) -> str:
+    """Semicolons, where the header has them and no comma; else commas."""
+    header = next(_lines(path, ""), "")
+    return ";" if ";" in header and "," not in header else ","
 
 
 def _read_csv(path: Path, delimiter: str) -> _Content:

@@ -1,9 +1,11 @@
 """`TFDS`: samples of a prepared TensorFlow dataset."""
 
+import contextlib
 import difflib
+import logging
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,13 +96,14 @@ class TFDS(Source):
             _nested((leaf.path for leaf in wanted.values()), True),
             _nested((leaf.path for leaf in pictures), tfds.decode.SkipDecoding()),
         )
-        data = self._builder.as_dataset(
-            split=self._split,
-            decoders=decoding,
-            shuffle_files=False,
-            # One file after the other: the order is that of the split.
-            read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
-        )
+        with _without_own_warnings():
+            data = self._builder.as_dataset(
+                split=self._split,
+                decoders=decoding,
+                shuffle_files=False,
+                # One file after the other: the order is that of the split.
+                read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
+            )
 
         def convert(sample: Any) -> dict[str, dict[str, tf.Tensor]]:
             row = {}
@@ -221,6 +224,21 @@ def _nested(paths: Any, value: Any) -> dict[str, Any]:
             level = level.setdefault(name, {})
         level[last] = value
     return nested
+
+
+@contextlib.contextmanager
+def _without_own_warnings() -> Iterator[None]:
+    """TFDS warns of what is deprecated in TFDS, of which it makes use itself."""
+
+    def is_another(record: logging.LogRecord) -> bool:
+        return "FeatureConnector.dtype" not in record.getMessage()
+
+    logger = logging.getLogger("absl")
+    logger.addFilter(is_another)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_another)
 
 
 def _converter(column: str, feature: Any) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:

@@ -45,7 +45,7 @@ tables = st.integers(1, 4).flatmap(
 
 
 @settings(max_examples=60, deadline=None)
-@given(rows=tables, delimiter=st.sampled_from(",\t"), bom=st.booleans(), crlf=st.booleans())
+@given(rows=tables, delimiter=st.sampled_from(",;\t"), bom=st.booleans(), crlf=st.booleans())
 def test_a_csv_file_is_read_as_pandas_reads_it(tmp_path_factory, rows, delimiter, bom, crlf):
     names = [f"column {i}" for i in range(len(rows[0]))]
     text = io.StringIO(newline="")
@@ -53,7 +53,7 @@ def test_a_csv_file_is_read_as_pandas_reads_it(tmp_path_factory, rows, delimiter
     csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL).writerows(
         [names, *rows]
     )
-    path = tmp_path_factory.getbasetemp() / f"table.{'csv' if delimiter == ',' else 'tsv'}"
+    path = tmp_path_factory.getbasetemp() / ("table.tsv" if delimiter == "\t" else "table.csv")
     path.write_bytes(text.getvalue().encode("utf-8-sig" if bom else "utf-8"))
     expected = pd.read_csv(path, sep=delimiter, dtype=object, keep_default_na=False)
     table = Table(path)
