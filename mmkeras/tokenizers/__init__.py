@@ -1,8 +1,9 @@
 """Tokenizers in core TensorFlow operations: the same in `tf.data` and in an exported model."""
 
 from mmkeras.tokenizers.byte_bpe import ByteBPE
+from mmkeras.tokenizers.files import read
 from mmkeras.tokenizers.hashed_ngrams import HashedNgrams
 from mmkeras.tokenizers.tokenizer import SpecialTokens, Tokenizer
 from mmkeras.tokenizers.wordpiece import WordPiece
 
-__all__ = ["ByteBPE", "HashedNgrams", "SpecialTokens", "Tokenizer", "WordPiece"]
+__all__ = ["ByteBPE", "HashedNgrams", "SpecialTokens", "Tokenizer", "WordPiece", "read"]

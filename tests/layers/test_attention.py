@@ -4,8 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mmkeras.layers import MultiHeadAttention, dot_product_attention
+from mmkeras.layers import AttentionMask, MultiHeadAttention, dot_product_attention
+from mmkeras.layers.chunked_attention import chunked_attention
 
 RNG = np.random.default_rng(0)
 
@@ -32,10 +35,10 @@ def test_is_its_formula_and_keras_own():
     query, key, value = random(2, 3, 4, 8), random(2, 5, 4, 8), random(2, 5, 4, 8)
     mask = RNG.random((2, 4, 3, 5)) < 0.6
     mask[..., 0] = True
-    for given in (None, mask):
-        actual = np.array(dot_product_attention(query, key, value, given))
-        np.testing.assert_allclose(actual, reference(query, key, value, given), atol=1e-5)
-        keras_own = keras.ops.dot_product_attention(query, key, value, mask=given)
+    for seen in (None, mask):
+        actual = np.array(dot_product_attention(query, key, value, seen))
+        np.testing.assert_allclose(actual, reference(query, key, value, seen), atol=1e-5)
+        keras_own = keras.ops.dot_product_attention(query, key, value, mask=seen)
         np.testing.assert_allclose(actual, keras_own, atol=1e-5)
 
 
@@ -95,9 +98,42 @@ def test_layer_is_keras_multi_head_attention(cross):
         heads += [kernel.reshape(-1, 2, 4), bias.reshape(2, 4)]
     kernel, bias = ours.output_projection.get_weights()
     theirs.set_weights([*heads, kernel.reshape(2, 4, 8), bias])
-    for given, wide in ((mask, mask[:, None]), (np.repeat(mask[:, None], 3, axis=1),) * 2):
+    for seen, wide in ((mask, mask[:, None]), (np.repeat(mask[:, None], 3, axis=1),) * 2):
         np.testing.assert_allclose(
-            ours(query, source=source if cross else None, attention_mask=given),
+            ours(query, source=source if cross else None, attention_mask=seen),
             theirs(query, source, attention_mask=wide),
             atol=1e-5,
         )
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    batch=st.integers(1, 2),
+    length=st.integers(1, 12),
+    num_keys=st.integers(1, 12),
+    heads=st.sampled_from([(1, 1), (4, 2), (3, 1)]),
+    dims=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    seen=st.floats(0, 1),
+    causal=st.booleans(),
+    chunk=st.none() | st.integers(1, 5),
+    seed=st.integers(0, 99),
+)
+def test_is_its_formula_for_any_shape_and_mask(
+    batch, length, num_keys, heads, dims, seen, causal, chunk, seed
+):
+    draw = np.random.default_rng(seed)
+    (num_heads, shared), (dim, width) = heads, dims
+    shapes = (length, num_heads, dim), (num_keys, shared, dim), (num_keys, shared, width)
+    query, key, value = (draw.normal(size=(batch, *s)).astype("float32") for s in shapes)
+    dense = draw.random((batch, num_heads, length, num_keys)) < seen
+    mask = AttentionMask(dense=dense, causal=causal)
+    allowed = dense & (np.tri(length, num_keys, dtype=bool) if causal else True)
+    repeated = (x.repeat(num_heads // shared, axis=2) for x in (key, value))
+    expected = reference(query, *repeated, allowed)
+    if chunk is None:
+        actual = dot_product_attention(query, key, value, mask)
+    else:
+        parts = map(tf.constant, (query, key, value))
+        scale = dim**-0.5
+        actual = chunked_attention(*parts, mask, None, scale, None, 0.0, None, chunk=chunk)
+    np.testing.assert_allclose(actual, expected, atol=2e-5)
