@@ -59,6 +59,7 @@ def model(train: Source) -> MultimodalModel:
             "speech": AudioTransformer.for_modality(fields["speech"], _SIZE, num_mels=40),
         },
         fusion=Late(_SIZE.dim),
+        modality_dropout=0.4,
     )
 
 
