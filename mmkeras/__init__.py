@@ -3,7 +3,18 @@
 raw sample ─Modality→ tensors ─Encoder→ Tokens ─Fusion→ Tokens ─Task→ outputs ─decode→ answer
 """
 
-from mmkeras import datasets, encoders, evaluation, export, fusions, layers, sources, training
+from mmkeras import (
+    datasets,
+    decoding,
+    encoders,
+    evaluation,
+    export,
+    fusions,
+    layers,
+    sources,
+    tokenizers,
+    training,
+)
 from mmkeras.modalities import Audio, Image, Text
 from mmkeras.model import MultimodalModel
 from mmkeras.pipeline import SkippedSamples, pipeline
@@ -22,6 +33,7 @@ __all__ = [
     "Text",
     "Tokens",
     "datasets",
+    "decoding",
     "encoders",
     "evaluation",
     "export",
@@ -29,5 +41,6 @@ __all__ = [
     "layers",
     "pipeline",
     "sources",
+    "tokenizers",
     "training",
 ]

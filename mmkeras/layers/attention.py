@@ -19,9 +19,9 @@ from mmkeras.layers.masks import AttentionMask
 
 #: Added to a score, it leaves exactly no weight, and no overflow when scores are subtracted.
 HIDDEN = -1e30
-#: From so many scores for one head of one sample on, the chunked computation is at least as fast
-#: as the plain one (see benchmarks/attention.py), and its memory no longer matters.
-CHUNKED_FROM = 1024 * 1024
+#: From so many scores for one head of one sample on, attention is computed in chunks: below, the
+#: plain computation is faster and its memory matters little (see benchmarks/attention.py).
+CHUNKED_FROM = 1_536 * 1_536
 _plain = contextvars.ContextVar("plain_attention", default=False)
 
 
@@ -34,10 +34,10 @@ def plain_attention() -> Iterator[None]:
     Example:
 
     >>> import numpy as np
-    >>> long = np.zeros((1, 1024, 1, 2), "float32")
+    >>> long = np.zeros((1, 2048, 1, 2), "float32")
     >>> with plain_attention():
     ...     tuple(dot_product_attention(long, long, long).shape)
-    (1, 1024, 1, 2)
+    (1, 2048, 1, 2)
     """
     token = _plain.set(True)
     try:

@@ -64,7 +64,7 @@ def test_does_not_overwrite_unasked(tmp_path):
 
 
 def test_a_sequence_long_enough_for_chunks_converts_and_agrees(tmp_path):
-    long = dataclasses.replace(mm.Text.tiny(), max_length=1_100)
+    long = dataclasses.replace(mm.Text.tiny(), max_length=1_600)
     model = mm.MultimodalModel(
         fields={"note": long},
         tasks={"kind": mm.Classification(["cat", "dog"])},
