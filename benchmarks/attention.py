@@ -129,13 +129,10 @@ def findings(
 def plot(medians: Curves, memory: Curves) -> None:
     """Both against length."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), constrained_layout=True)
-    for axis, title, values in zip(
-        axes, ("seconds, forward + backward", "GB above idle"), (medians, memory), strict=True
-    ):
+    titles = ("seconds, forward + backward", "GB above idle")
+    for axis, title, values in zip(axes, titles, (medians, memory), strict=True):
         for name, by_length in values.items():
             axis.loglog(list(by_length), list(by_length.values()), "o-", label=name)
-        axis.set_xticks(LENGTHS, map(str, LENGTHS))
-        axis.minorticks_off()
         axis.set_xlabel("tokens")
         axis.set_title(title)
         axis.grid(alpha=0.3)
@@ -143,6 +140,9 @@ def plot(medians: Curves, memory: Curves) -> None:
     ends = [memory["mmkeras"][high] * low / high, memory["mmkeras"][high]]
     axes[1].loglog([low, high], ends, "k:", label="linear in length")
     axes[1].legend()
+    for axis in axes:
+        axis.set_xticks(LENGTHS, map(str, LENGTHS))
+        axis.minorticks_off()
     figure.savefig(RESULTS / "attention.png", dpi=110)
 
 
