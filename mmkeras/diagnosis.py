@@ -9,6 +9,9 @@ import tensorflow as tf
 
 from mmkeras.contracts.source import Source
 
+# How the messages of TensorFlow's decoders begin.
+_UNDECODABLE = r"jpeg::|Invalid (PNG|GIF|BMP)|Input size should match"
+
 
 class Unencodable:
     """The raw value of a cell that could not be encoded: a mark, then the reason.
@@ -95,7 +98,11 @@ def reason_of(error: Exception) -> str:
         text = " ".join(_literal(line) for line in in_eager[1].splitlines())
     else:
         text = re.sub(r"\{\{function_node .*?\}\} ", "", text).split(" [Op:")[0]
+        # In a graph, the sentence stands between a trace and the name of the node.
+        text = text.split("\n\t [[{{node")[0].splitlines()[-1] if "\n\t [[{{node" in text else text
     text = text.replace(" ;", ";").strip()
+    if re.match(_UNDECODABLE, text):
+        return f"the picture is damaged or cut short; save it again ({text.rstrip('.')})."
     return text + ("" if text.endswith((".", "!", "?")) else ".")
 
 

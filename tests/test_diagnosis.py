@@ -1,9 +1,11 @@
 """Bad samples of every kind: the message names place, field, value and reason."""
 
+import io
 import struct
 import zlib
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
@@ -127,3 +129,17 @@ def test_reason_of_other_errors():
     with pytest.raises(tf.errors.OpError) as caught:
         tf.io.read_file("no/such")
     assert reason_of(caught.value) == "no/such; No such file or directory."
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP"])
+@pytest.mark.parametrize("wrap", [lambda f: f, tf.function], ids=["eager", "graph"])
+def test_reason_of_a_picture_that_is_cut_short(form, wrap):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype="uint8")
+    whole = io.BytesIO()
+    PIL.Image.fromarray(noise).save(whole, form)
+    raw = whole.getvalue()
+    preprocess = wrap(Image(size=16).preprocess)
+    preprocess(tf.constant(raw))
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        preprocess(tf.constant(raw[: len(raw) // 2]))
+    assert reason_of(caught.value).startswith("the picture is damaged or cut short; save it again")
