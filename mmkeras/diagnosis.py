@@ -99,7 +99,8 @@ def reason_of(error: Exception) -> str:
     else:
         text = re.sub(r"\{\{function_node .*?\}\} ", "", text).split(" [Op:")[0]
         # In a graph, the sentence stands between a trace and the name of the node.
-        text = text.split("\n\t [[{{node")[0].splitlines()[-1] if "\n\t [[{{node" in text else text
+        text, *node = text.split("\n\t [[{{node")
+        text = text.splitlines()[-1] if node else text
     text = text.replace(" ;", ";").strip()
     if re.match(_UNDECODABLE, text):
         return f"the picture is damaged or cut short; save it again ({text.rstrip('.')})."

@@ -11,7 +11,7 @@ class Configured:
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as Keras' serialisation wants them."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # pyright: ignore[reportArgumentType]
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
             name: keras.saving.serialize_keras_object(value)
             if isinstance(value, Configured)

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import math
 import numbers
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import keras
@@ -200,25 +201,24 @@ class Text(Modality):
             KeyError: the source has no such column.
             ValueError: the column holds no text, or the vocabulary is too small for it.
         """
-        texts = [
-            text
-            for batch in source.column(column, _utf8).batch(1_024).as_numpy_iterator()
-            for text in batch
-        ]
-        if not any(text.strip() for text in texts):
+        batches = source.column(column, _utf8).batch(1_024)
+
+        def texts() -> Iterator[bytes]:
+            return (text for batch in batches.as_numpy_iterator() for text in batch)
+
+        if not any(text.strip() for text in texts()):
             raise ValueError(
                 f"Text.adapt: column {column!r} holds no text in its {len(source)} rows; name a "
                 f"column that does, of {list(source.columns)}."
             )
-        learned = tokenizer.learn(texts, vocabulary_size, **options)
+        learned = tokenizer.learn(texts(), vocabulary_size, **options)
         return cls(learned, max_length=max_length, token_dropout=token_dropout)
 
     @classmethod
     def tiny(cls) -> Self:
         """Twelve ids at most, of a vocabulary that knows some of `samples`."""
-        special = [name for name in BERT.get_config().values() if name is not None]
         pieces = ("a", "cat", "##s", "and", "dog", "the", "猫", "和", "狗", "кот", ".", "!", ",")
-        return cls(WordPiece((*special, *pieces)), max_length=12)
+        return cls(WordPiece((*BERT.names, *pieces)), max_length=12)
 
     def samples(self) -> list[bytes]:
         """Texts in English, Chinese, Russian, German and Arabic, and an emoji."""

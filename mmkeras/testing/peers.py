@@ -6,9 +6,8 @@ import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, processors
 
 from mmkeras.tokenizers import ByteBPE, Tokenizer, WordPiece
+from mmkeras.tokenizers.pretokenization import CLIP_PATTERN
 from mmkeras.tokenizers.wordpiece import MAX_WORD_LENGTH
-
-_CLIP = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 @functools.singledispatch
@@ -54,13 +53,12 @@ def _(tokenizer: ByteBPE) -> tokenizers.Tokenizer:
     level = pre_tokenizers.ByteLevel(add_prefix_space=tokenizer.prefix_space)
     same.pre_tokenizer = level
     same.decoder = decoders.ByteLevel()
-    names = tokenizer.special.get_config().values()
-    same.add_special_tokens([name for name in names if name is not None])
+    same.add_special_tokens(list(tokenizer.special.names))
     same.encode_special_tokens = True
     if tokenizer.rule == "clip":
         blanks = normalizers.Replace(Regex(r"\s+"), " ")
         same.normalizer = normalizers.Sequence([normalizers.NFC(), blanks, normalizers.Lowercase()])
-        words = pre_tokenizers.Split(Regex(_CLIP), behavior="removed", invert=True)
+        words = pre_tokenizers.Split(Regex(CLIP_PATTERN), behavior="removed", invert=True)
         same.pre_tokenizer = pre_tokenizers.Sequence([words, level])
     same.post_processor = processors.ByteLevel(trim_offsets=tokenizer.trim_offsets)
     return same

@@ -129,7 +129,7 @@ class ByteBPE(SubwordTokenizer):
     def _raw(self) -> list[bytes]:
         """The bytes of each piece, the suffix left out; none for what is no piece of a text."""
         words = [piece.removesuffix(self.suffix) for piece in self.vocabulary]
-        special = set(self.special.get_config().values())
+        special = set(self.special.names)
         return [
             bytes(_BYTES[c] for c in word)
             if piece not in special and _BYTES.keys() >= set(word)
@@ -141,6 +141,12 @@ class ByteBPE(SubwordTokenizer):
     def _lengths(self) -> np.ndarray:
         """int32 [V]: how many bytes of a text each piece covers; the unknown one stands for one."""
         return np.array([max(len(raw), 1) for raw in self._raw], "int32")
+
+    @functools.cached_property
+    def _blanks(self) -> np.ndarray:
+        """int32 [2, V]: how many blanks each piece begins with, and ends with."""
+        stripped = [(len(raw.lstrip(b" ")), len(raw.rstrip(b" "))) for raw in self._raw]
+        return np.array([list(map(len, self._raw))] * 2, "int32") - np.array(stripped, "int32").T
 
     @functools.cached_property
     def _whole(self) -> tf.lookup.StaticHashTable:
@@ -212,9 +218,7 @@ class ByteBPE(SubwordTokenizer):
         """Leaves blanks out of the offsets, if `trim_offsets` says so."""
         if not self.trim_offsets:
             return starts, ends
-        before = np.array([len(raw) - len(raw.lstrip(b" ")) for raw in self._raw], "int32")
-        behind = np.array([len(raw) - len(raw.rstrip(b" ")) for raw in self._raw], "int32")
-        before, behind = tf.gather(before, token_ids), tf.gather(behind, token_ids)
+        before, behind = tf.unstack(tf.gather(self._blanks, token_ids, axis=1))
         if self.prefix_space:  # one blank that begins a text was put there
             before = tf.where((starts == row) & (before == 1), 0, before)
         starts = tf.minimum(starts + before, ends)
@@ -268,9 +272,8 @@ class ByteBPE(SubwordTokenizer):
         >>> [tokenizer.vocabulary[i] for i in tokenizer.tokenize(["lower"])[0].numpy()]
         ['low', 'e', 'r']
         """
-        names = [name for name in special.get_config().values() if name is not None]
         alphabet, suffix = byte_alphabet(), fields.get("suffix", "")
-        first = [*dict.fromkeys(names), *alphabet]
+        first = [*dict.fromkeys(special.names), *alphabet]
         if suffix:
             first += [character + suffix for character in alphabet]
         if vocabulary_size < len(first):

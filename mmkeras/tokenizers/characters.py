@@ -65,32 +65,29 @@ class Characters(NamedTuple):
         return taken._replace(codes=tf.where(added, code, taken.codes))
 
 
-def decode(texts: tf.Tensor, errors: str) -> Characters:
+def decode(texts: tf.Tensor) -> Characters:
     """The characters of texts.
 
     Args:
         texts: string [B], UTF-8.
-        errors: what to do about bytes that are no UTF-8: `"strict"` refuses the batch, `"replace"`
-            puts U+FFFD in the place of each longest part of a character, as Python does.
 
     Raises:
-        tf.errors.InvalidArgumentError: `errors` is `"strict"` and a text is not valid UTF-8.
+        tf.errors.InvalidArgumentError: a text is not valid UTF-8.
 
     Example:
 
-    >>> characters = decode(tf.constant(["né", "", "a"]), "strict")
+    >>> characters = decode(tf.constant(["né", "", "a"]))
     >>> characters.codes.numpy(), characters.splits.numpy()
     (array([110, 233,  97], dtype=int32), array([0, 2, 2, 3]))
     """
     splits, codes = tf.raw_ops.UnicodeDecode(
         input=texts, input_encoding="UTF-8", errors="replace", replacement_char=REPLACEMENT
     )
-    if errors == "strict":
-        # A replacement character may also be written in the text.
-        with tf.control_dependencies(
-            [tf.cond(tf.reduce_any(codes == REPLACEMENT), lambda: valid(texts), lambda: texts)]
-        ):
-            codes = tf.identity(codes)
+    # A replacement character may also be written in the text.
+    with tf.control_dependencies(
+        [tf.cond(tf.reduce_any(codes == REPLACEMENT), lambda: valid(texts), lambda: texts)]
+    ):
+        codes = tf.identity(codes)
     return Characters(codes, splits, tf.range(tf.size(codes)))
 
 

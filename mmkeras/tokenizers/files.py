@@ -11,6 +11,7 @@ from typing import Any
 
 from mmkeras.tokenizers.byte_bpe import ByteBPE
 from mmkeras.tokenizers.normalization import STEPS
+from mmkeras.tokenizers.pretokenization import CLIP_PATTERN
 from mmkeras.tokenizers.subwords import SubwordTokenizer
 from mmkeras.tokenizers.tokenizer import SpecialTokens
 from mmkeras.tokenizers.wordpiece import CONTINUATION, MAX_WORD_LENGTH, WordPiece
@@ -24,7 +25,6 @@ _KNOWN = {
     "end": ("[SEP]", "</s>", "<|endoftext|>"),
     "mask": ("[MASK]", "<mask>"),
 }
-_CLIP = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def read(path: str | Path, **fields: Any) -> SubwordTokenizer:
@@ -122,7 +122,7 @@ def _byte_level(content: Mapping[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {"prefix_space": level["add_prefix_space"]}
     patterns = [split.get("pattern", {}).get("Regex", "") for split in before]
     if patterns:
-        if len(patterns) > 1 or not patterns[0].endswith(_CLIP):
+        if len(patterns) > 1 or not patterns[0].endswith(CLIP_PATTERN):
             raise ValueError(f"pre_tokenizer splits by {patterns}; CLIP's pattern is supported.")
         fields["rule"] = "clip"
     elif not level.get("use_regex", True):

@@ -7,9 +7,13 @@ import tensorflow as tf
 
 
 def static_table(
-    keys: Sequence[Any], values: Sequence[int], key_dtype: tf.DType, default: int
+    keys: Sequence[Any],
+    values: Sequence[int],
+    key_dtype: tf.DType,
+    default: int,
+    value_dtype: tf.DType = tf.int32,
 ) -> tf.lookup.StaticHashTable:
-    """A table of int32 values, made outside of whatever is being traced.
+    """A table of integers, made outside of whatever is being traced.
 
     All traces share it so, and it stays beside the strings, which never leave the CPU.
 
@@ -18,6 +22,7 @@ def static_table(
         values: as many.
         key_dtype: `tf.string`, or `tf.int64` for keys that are not negative.
         default: the value of what is no key.
+        value_dtype: int32 or int64.
 
     Example:
 
@@ -30,7 +35,7 @@ def static_table(
     with tf.init_scope(), tf.device("CPU:0"):
         return tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
-                tf.constant(keys, key_dtype), tf.constant(values, tf.int32)
+                tf.constant(keys, key_dtype), tf.constant(values, value_dtype)
             ),
             default_value=default,
         )

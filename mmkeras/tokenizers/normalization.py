@@ -37,7 +37,7 @@ class CharacterMap:
 
     >>> from mmkeras.tokenizers.characters import decode
     >>> lower = CharacterMap(tokenizers.normalizers.Lowercase())
-    >>> characters = lower(decode(tf.constant(["AİB"]), "strict"))
+    >>> characters = lower(decode(tf.constant(["AİB"])))
     >>> "".join(map(chr, characters.codes.numpy())), characters.origins.numpy().tolist()
     ('ai̇b', [0, 1, 1, 2])
     """
@@ -97,7 +97,7 @@ class NormalForm:
     Example:
 
     >>> from mmkeras.tokenizers.characters import decode
-    >>> characters = NormalForm("NFC")(decode(tf.constant(["e\u0323\u0302"]), "strict"))
+    >>> characters = NormalForm("NFC")(decode(tf.constant(["e\u0323\u0302"])))
     >>> "".join(map(chr, characters.codes.numpy()))
     'ệ'
     """

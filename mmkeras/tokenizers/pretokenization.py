@@ -23,6 +23,9 @@ from mmkeras.tokenizers.characters import (
     spread,
 )
 
+#: How CLIP's words are written as a regular expression; see `clip`.
+CLIP_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+
 Rule = Callable[[Characters], tuple[Characters, tf.Tensor]]
 
 _OTHER, _LETTER, _NUMBER, _SPACE = range(4)
@@ -48,7 +51,7 @@ def gpt2(characters: Characters) -> tuple[Characters, tf.Tensor]:
     Example:
 
     >>> from mmkeras.tokenizers.characters import decode
-    >>> characters, first = gpt2(decode(tf.constant(["it's  ok"]), "strict"))
+    >>> characters, first = gpt2(decode(tf.constant(["it's  ok"])))
     >>> tf.where(first)[:, 0].numpy().tolist()
     [0, 2, 4, 5]
     """
@@ -72,7 +75,7 @@ def clip(characters: Characters) -> tuple[Characters, tf.Tensor]:
     Example:
 
     >>> from mmkeras.tokenizers.characters import decode
-    >>> characters, first = clip(decode(tf.constant(["it's 42"]), "strict"))
+    >>> characters, first = clip(decode(tf.constant(["it's 42"])))
     >>> tf.where(first)[:, 0].numpy().tolist(), characters.origins.numpy().tolist()
     ([0, 2, 4, 5], [0, 1, 2, 3, 5, 6])
     """
@@ -134,7 +137,7 @@ def bert(characters: Characters) -> tuple[Characters, tf.Tensor]:
     Example:
 
     >>> from mmkeras.tokenizers.characters import decode
-    >>> characters, first = bert(decode(tf.constant(["it's 猫猫"]), "strict"))
+    >>> characters, first = bert(decode(tf.constant(["it's 猫猫"])))
     >>> tf.where(first)[:, 0].numpy().tolist(), characters.origins.numpy().tolist()
     ([0, 2, 3, 4, 5], [0, 1, 2, 3, 5, 6])
     """

@@ -4,7 +4,7 @@ import abc
 import collections
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -52,7 +52,6 @@ class SubwordTokenizer(Tokenizer):
 
     vocabulary: tuple[str, ...]
     special: SpecialTokens
-    errors: ClassVar[str] = "strict"
 
     @abc.abstractmethod
     def normalize(self, characters: Characters) -> Characters:
@@ -89,20 +88,15 @@ class SubwordTokenizer(Tokenizer):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles by what made it: a lookup table cannot be copied."""
-        return type(self), tuple(getattr(self, f.name) for f in dataclasses.fields(self))  # pyright: ignore[reportArgumentType]
+        return type(self), tuple(getattr(self, f.name) for f in dataclasses.fields(self))
 
     def tokenize(self, texts: tf.Tensor, limit: int | None = None) -> tf.RaggedTensor:
         """See `Tokenizer.tokenize`."""
         with tf.device("CPU:0"):
             texts = tf.convert_to_tensor(texts, tf.string)
-            characters = self._decode(texts)
+            characters = decode(texts)
             _, _, pieces, index, splits = self._cut(characters, limit)
-            (splits_of_words,), token_ids = tf.raw_ops.RaggedGather(
-                params_nested_splits=[pieces.splits],
-                params_dense_values=pieces.token_ids,
-                indices=index,
-                OUTPUT_RAGGED_RANK=1,
-            )
+            splits_of_words, token_ids = _rows(pieces.splits, pieces.token_ids, index)
             return _ragged(token_ids, tf.gather(splits_of_words, splits))
 
     def tokenize_with_offsets(
@@ -127,14 +121,10 @@ class SubwordTokenizer(Tokenizer):
             raise ValueError(f"unit is {unit!r}; it has to be one of {list(UNITS)}.")
         with tf.device("CPU:0"):
             texts = tf.convert_to_tensor(texts, tf.string)
-            original = self._decode(texts)
+            original = decode(texts)
             characters, begins, pieces, index, splits = self._cut(original, limit)
-            (splits_of_words,), place = tf.raw_ops.RaggedGather(
-                params_nested_splits=[pieces.splits],
-                params_dense_values=tf.range(tf.size(pieces.token_ids)),
-                indices=index,
-                OUTPUT_RAGGED_RANK=1,
-            )
+            places = tf.range(tf.size(pieces.token_ids))
+            splits_of_words, place = _rows(pieces.splits, places, index)
             token_ids = tf.gather(pieces.token_ids, place)
             lengths = tf.gather(pieces.lengths, place)
             # Bytes are counted through the batch, in the characters that words are of.
@@ -187,12 +177,9 @@ class SubwordTokenizer(Tokenizer):
             tf.errors.InvalidArgumentError: a text is not valid UTF-8.
         """
         with tf.device("CPU:0"):
-            characters = self._decode(tf.convert_to_tensor(texts, tf.string))
+            characters = decode(tf.convert_to_tensor(texts, tf.string))
             characters, first = self.words(self.normalize(characters))
             return _encode(characters.codes, tf.where(first)[:, 0])
-
-    def _decode(self, texts: tf.Tensor) -> Characters:
-        return decode(texts, self.errors)
 
     def _cut(
         self, characters: Characters, limit: int | None
@@ -251,12 +238,7 @@ def interleaved(whole: tf.Tensor, whole_lengths: tf.Tensor, parts: WordPieces) -
     splits = tf.concat([tf.range(number), number + parts.splits], axis=0)
     token_ids = tf.concat([tf.gather(whole, there), parts.token_ids], axis=0)
     lengths = tf.concat([tf.gather(whole_lengths, there), parts.lengths], axis=0)
-    (splits,), place = tf.raw_ops.RaggedGather(
-        params_nested_splits=[splits],
-        params_dense_values=tf.range(tf.size(token_ids)),
-        indices=index,
-        OUTPUT_RAGGED_RANK=1,
-    )
+    splits, place = _rows(splits, tf.range(tf.size(token_ids)), index)
     return WordPieces(splits, tf.gather(token_ids, place), tf.gather(lengths, place))
 
 
@@ -283,6 +265,17 @@ def check_vocabulary(kind: str, vocabulary: Sequence[str], special: SpecialToken
                 f"{kind}: the vocabulary of {len(vocabulary)} pieces lacks {piece!r}, which "
                 f"special.{role} names; add it, or name the piece that plays this part."
             )
+
+
+def _rows(splits: tf.Tensor, values: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The splits and values of some rows (int64 [R]) of a ragged tensor."""
+    (splits,), values = tf.raw_ops.RaggedGather(
+        params_nested_splits=[splits],
+        params_dense_values=values,
+        indices=index,
+        OUTPUT_RAGGED_RANK=1,
+    )
+    return splits, values
 
 
 def _ragged(values: tf.Tensor, splits: tf.Tensor) -> tf.RaggedTensor:

@@ -30,6 +30,11 @@ class SpecialTokens(Configured):
     end: str | None = None
     mask: str | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that there are."""
+        return tuple(name for name in self.get_config().values() if name is not None)
+
 
 #: A tokenizer that knows pieces of texts only.
 NO_SPECIAL_TOKENS = SpecialTokens()

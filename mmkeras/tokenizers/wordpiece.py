@@ -15,6 +15,7 @@ import tokenizers
 
 from mmkeras.tokenizers.characters import Characters
 from mmkeras.tokenizers.learning import repeated, word_counts
+from mmkeras.tokenizers.lookup import static_table
 from mmkeras.tokenizers.normalization import bert as bert_cleaning
 from mmkeras.tokenizers.pretokenization import bert
 from mmkeras.tokenizers.subwords import SubwordTokenizer, WordPieces, check_vocabulary
@@ -83,23 +84,14 @@ class WordPiece(SubwordTokenizer):
     @functools.cached_property
     def table(self) -> tf.lookup.StaticHashTable:
         """Piece to `bytes * _STRIDE + id`, int64; below 0 for what is no piece."""
-        special = set(self.special.get_config().values())
+        special = set(self.special.names)
         pieces = {
             piece.encode(): id_
             for id_, piece in enumerate(self.vocabulary)
             if piece not in special and len(piece.removeprefix(CONTINUATION)) <= MAX_WORD_LENGTH
         }
-        pieces = pieces or {"": -1}  # TensorFlow refuses an empty table
-        # Made outside of whatever is being traced, so that all traces share it, and beside the
-        # strings, which never leave the CPU.
-        with tf.init_scope(), tf.device("CPU:0"):
-            return tf.lookup.StaticHashTable(
-                tf.lookup.KeyValueTensorInitializer(
-                    tf.constant(list(pieces)),
-                    tf.constant([len(p) * _STRIDE + i for p, i in pieces.items()], tf.int64),
-                ),
-                default_value=-1,
-            )
+        values = [len(piece) * _STRIDE + id_ for piece, id_ in pieces.items()]
+        return static_table(list(pieces), values, tf.string, -1, tf.int64)
 
     @property
     def resources(self) -> list[Any]:
@@ -175,7 +167,7 @@ class WordPiece(SubwordTokenizer):
         Returns:
             string [B].
         """
-        hidden = set(self.special.get_config().values()) - {self.special.unknown}
+        hidden = set(self.special.names) - {self.special.unknown}
         shown = ["" if piece in hidden else piece for piece in self.vocabulary]
         with tf.device("CPU:0"):
             pieces = tf.gather(tf.constant(shown), token_ids)
@@ -214,7 +206,7 @@ class WordPiece(SubwordTokenizer):
         >>> WordPiece.learn(["cat", "cats", "the cats"], vocabulary_size=20).vocabulary[-3:]
         ('##at', 'cat', 'cats')
         """
-        names = tuple(name for name in special.get_config().values() if name is not None)
+        names = special.names
         if vocabulary_size <= len(names):
             raise ValueError(
                 f"WordPiece.learn: vocabulary_size is {vocabulary_size}, and {len(names)} of the "
