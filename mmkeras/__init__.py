@@ -11,6 +11,8 @@ from mmkeras import (
     export,
     fusions,
     layers,
+    losses,
+    metrics,
     sources,
     tokenizers,
     training,
@@ -18,7 +20,7 @@ from mmkeras import (
 from mmkeras.modalities import Audio, Image, Text
 from mmkeras.model import MultimodalModel
 from mmkeras.pipeline import SkippedSamples, pipeline
-from mmkeras.tasks import Classification, Regression
+from mmkeras.tasks import Classification, MaskedLanguageModel, Regression
 from mmkeras.tokens import Tokens
 
 __version__ = "0.1.0"
@@ -27,6 +29,7 @@ __all__ = [
     "Audio",
     "Classification",
     "Image",
+    "MaskedLanguageModel",
     "MultimodalModel",
     "Regression",
     "SkippedSamples",
@@ -39,6 +42,8 @@ __all__ = [
     "export",
     "fusions",
     "layers",
+    "losses",
+    "metrics",
     "pipeline",
     "sources",
     "tokenizers",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmkeras.contracts.task import Task
+from mmkeras.contracts.task import NO_ORIGINS, Task, Tensors, pointed_into
 from mmkeras.diagnosis import diagnose, reason_of
 from mmkeras.fields import Fields
 from mmkeras.sources import Table
@@ -45,29 +45,50 @@ def answer(
     encoders = {field: modality.encode for field, modality in fields.items()}
     cells = list(table.rows(encoders, [f for f, modality in fields.items() if modality.is_file]))
     answers: list[dict[str, Any]] = []
+    pointed = pointed_into(tasks)
     for start in range(0, len(cells), batch_size):
-        inputs = _inputs(fields, table, cells[start : start + batch_size])
-        answers += decode(tasks, predict(inputs))
+        tensors = _tensors(fields, table, cells[start : start + batch_size], pointed)
+        outputs = predict({name: tensors[name].numpy() for name in fields.specs()})
+        answers += decode(tasks, outputs, fields.origins_in(tensors, pointed))
     return answers[0] if one else answers
 
 
-def _inputs(fields: Fields, table: Table, cells: list[tuple[Any, Any]]) -> dict[str, np.ndarray]:
+def _tensors(
+    fields: Fields, table: Table, cells: list[tuple[Any, Any]], origins: Sequence[str]
+) -> dict[str, tf.Tensor]:
     try:
         raw = [table.load(row) for _, row in cells]
         stacked = {field: tf.stack([values[field] for values in raw]) for field in fields}
-        return {name: tensor.numpy() for name, tensor in fields.traced(stacked).items()}
+        return fields.graph(origins)(stacked)
     except tf.errors.OpError as error:
         steps = {field: modality.preprocess for field, modality in fields.items()}
         messages = (diagnose(table, int(index), row, steps) for index, row in cells)
         raise ValueError(next(filter(None, messages), reason_of(error))) from error
 
 
-def decode(tasks: Mapping[str, Task], outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A model's outputs for a batch as one dict `{task: {name: value}}` for each sample."""
+def decode(
+    tasks: Mapping[str, Task], outputs: Mapping[str, Any], origins: Tensors = NO_ORIGINS
+) -> list[dict[str, Any]]:
+    """A model's outputs for a batch as one dict `{task: {name: value}}` for each sample.
+
+    Args:
+        tasks: the model's tasks.
+        outputs: `{task: {output: array [B, ...]}}`.
+        origins: of the fields that the tasks point into, with a leading B.
+
+    Raises:
+        ValueError: a task points into a field whose origins are missing.
+    """
     columns: dict[str, list[dict[str, Any]]] = {}
     for name, task in tasks.items():
+        missing = sorted(set(task.points_into) - set(origins))
+        if missing:
+            raise ValueError(
+                f"task {name!r} points into {missing}, whose origins are not given: use "
+                "model.answer, or a pipeline with origins=True."
+            )
         tensors = {key: tf.convert_to_tensor(value) for key, value in outputs[name].items()}
-        decoded = {key: value.numpy() for key, value in task.decode(tensors).items()}
+        decoded = {key: value.numpy() for key, value in task.decode(tensors, origins).items()}
         size = len(next(iter(decoded.values())))
         columns[name] = [
             task.read({key: _plain(value[i]) for key, value in decoded.items()})

@@ -169,8 +169,9 @@ def _predict(given: argparse.Namespace) -> None:
                 f"{given.table} has none of the model's fields {list(model.fields)}; it has "
                 f"{list(table.columns)}."
             )
-        for batch in model.pipeline(table, labels=False, only=known, on_error=given.on_error):
-            for answer in model.decode(model.predict_on_batch(batch)):
+        options = {"labels": False, "origins": True, "only": known, "on_error": given.on_error}
+        for inputs, origins in model.pipeline(table, **options):
+            for answer in model.decode(model.predict_on_batch(inputs), origins):
                 print(json.dumps(answer, ensure_ascii=False))
         return
     sample = dict(_pair(text) for text in given.values)

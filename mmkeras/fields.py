@@ -1,7 +1,6 @@
 """`Fields`: the named inputs of a model, each of one modality."""
 
-import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -43,7 +42,8 @@ class Fields(Mapping[str, Modality]):
                     f"{modality!r}."
                 )
         self._modalities = dict(modalities)
-        names = [f"{field}_{name}" for field, m in self.items() for name in m.specs()]
+        self._graphs: dict[frozenset[str], Any] = {}
+        names = [f"{field}_{name}" for field, m in self.items() for name in m.specs() | m.origins()]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two fields would both make {twice}; rename one of them.")
@@ -64,6 +64,10 @@ class Fields(Mapping[str, Modality]):
         """The tensors of one sample, all fields together."""
         return self.join({field: modality.specs() for field, modality in self.items()})
 
+    def origins(self, fields: Iterable[str]) -> dict[str, TensorSpec]:
+        """The origins (see `Modality.origins`) of some fields, of one sample."""
+        return self.join({field: self[field].origins() for field in fields})
+
     def join(self, by_field: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """`{field: {tensor: value}}` as one flat dict."""
         return {
@@ -73,31 +77,39 @@ class Fields(Mapping[str, Modality]):
         }
 
     def split(self, flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """The flat dict as `{field: {tensor: value}}`."""
+        """The flat dict as `{field: {tensor: value}}`, origins among them where it holds some."""
         return {
             field: {name: flat[f"{field}_{name}"] for name in modality.specs()}
+            | self.origins_in(flat, [field]).get(field, {})
             for field, modality in self.items()
         }
 
-    def preprocess(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The tensors of one sample from its raw values (string [] each); missing are absent."""
-        return self.join(
-            {
-                field: modality.preprocess(raw[field])
-                if field in raw
-                else {name: tf.constant(value) for name, value in modality.absent().items()}
-                for field, modality in self.items()
+    def origins_in(
+        self, flat: Mapping[str, Any], fields: Iterable[str]
+    ) -> dict[str, dict[str, Any]]:
+        """The origins of some fields, `{field: {name: value}}`, that a flat dict holds."""
+        found = {
+            field: {
+                name: flat[f"{field}_{name}"]
+                for name in self[field].origins()
+                if f"{field}_{name}" in flat
             }
-        )
+            for field in fields
+        }
+        return {field: origins for field, origins in found.items() if origins}
 
     def preprocess_batch(
-        self, raw: Mapping[str, tf.Tensor], size: tf.Tensor | None = None
+        self,
+        raw: Mapping[str, tf.Tensor],
+        size: tf.Tensor | None = None,
+        origins: Collection[str] = (),
     ) -> dict[str, tf.Tensor]:
         """The tensors of a batch from its raw values (string [B] each); missing ones are absent.
 
         Args:
             raw: `{field: string [B]}`.
             size: B, int32 []; needed only where `raw` is empty.
+            origins: the fields whose origins are made too.
         """
         if size is None:
             size = tf.shape(next(iter(raw.values())))[0]
@@ -106,17 +118,26 @@ class Fields(Mapping[str, Modality]):
             # The scope puts the field's name into the error of any operation within.
             with tf.name_scope(field):
                 if field in raw:
-                    tensors[field] = modality.preprocess_batch(raw[field])
+                    tensors[field] = modality.preprocess_batch(raw[field], field in origins)
+                elif field in origins:
+                    nothing = tf.fill([size], "")
+                    tensors[field] = modality.preprocess_batch(nothing, origins=True)
                 else:
                     absent = modality.absent().items()
                     tensors[field] = {n: tf.repeat(v[None], size, axis=0) for n, v in absent}
         return self.join(tensors)
 
-    @functools.cached_property
-    def traced(self) -> Any:
+    def graph(self, origins: Collection[str] = ()) -> Any:
         """`preprocess_batch` of all fields as one graph, traced when it is first called."""
-        signature = {field: tf.TensorSpec([None], tf.string) for field in self}
-        return tf.function(self.preprocess_batch, input_signature=[signature], autograph=False)
+        wanted = frozenset(origins)
+        if wanted not in self._graphs:
+            signature = {field: tf.TensorSpec([None], tf.string) for field in self}
+            self._graphs[wanted] = tf.function(
+                lambda raw: self.preprocess_batch(raw, origins=wanted),
+                input_signature=[signature],
+                autograph=False,
+            )
+        return self._graphs[wanted]
 
     def augment(self, flat: Mapping[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """A randomly changed copy of one sample; `seed` is int32 [2]."""

@@ -9,6 +9,7 @@ from keras import ops
 from mmkeras import answers
 from mmkeras import encoders as encoder_kinds
 from mmkeras.contracts import Encoder, Fusion, Modality, Source, Task
+from mmkeras.contracts.task import NO_ORIGINS, Tensors, pointed_into
 from mmkeras.fields import Fields
 from mmkeras.fusions import Concat
 from mmkeras.layers import ModalityDropout
@@ -73,6 +74,8 @@ class MultimodalModel(keras.Model):
         _check_names("task", tasks)
         _check_known("encoders", encoders, fields)
         _check_known("loss_weights", loss_weights, tasks)
+        for task_name, task in tasks.items():
+            _check_pointing(task_name, task, fields)
         for field, modality in fields.items():
             if field in encoders:
                 encoders[field].check_reads(modality)
@@ -152,12 +155,26 @@ class MultimodalModel(keras.Model):
             task, output = self._measured[name]
             if task in y:
                 weight = None if sample_weight is None else sample_weight.get(task)
-                metric.update_state(y[task], y_pred[task][output], sample_weight=weight)
+                made = y_pred[task][output] if output else y_pred[task]
+                metric.update_state(y[task], made, sample_weight=weight)
         return self.get_metrics_result()
 
-    def pipeline(self, source: Source, labels: bool = True, **options: Any) -> Any:
-        """`mmkeras.pipeline` with this model's fields and, if `labels`, its tasks."""
-        return pipeline(source, self.fields, self.tasks if labels else None, **options)
+    def pipeline(
+        self, source: Source, labels: bool = True, origins: bool = False, **options: Any
+    ) -> Any:
+        """`mmkeras.pipeline` with this model's fields and, if `labels`, its tasks.
+
+        Args:
+            source: where the samples come from.
+            labels: whether targets and weights come along.
+            origins: whether, without labels, elements are (inputs, origins), origins being what
+                `decode` needs of the fields that tasks point into.
+            **options: of `mmkeras.pipeline`.
+        """
+        if labels:
+            return pipeline(source, self.fields, self.tasks, **options)
+        pointed = pointed_into(self.tasks) if origins else None
+        return pipeline(source, self.fields, origins=pointed, **options)
 
     def answer(self, samples: Any, batch_size: int = 32) -> Any:
         """What a person reads, for one raw sample or several.
@@ -176,9 +193,19 @@ class MultimodalModel(keras.Model):
         """
         return answers.answer(self.fields, self.tasks, self.predict_on_batch, samples, batch_size)
 
-    def decode(self, outputs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """What a person reads, from the model's outputs for a batch: a dict for each sample."""
-        return answers.decode(self.tasks, outputs)
+    def decode(
+        self, outputs: Mapping[str, Mapping[str, Any]], origins: Tensors = NO_ORIGINS
+    ) -> list[dict[str, Any]]:
+        """What a person reads, from the model's outputs for a batch: a dict for each sample.
+
+        Args:
+            outputs: `{task: {output: array [B, ...]}}`.
+            origins: of the fields that tasks point into; see `pipeline`.
+
+        Raises:
+            ValueError: a task points into a field whose origins are missing.
+        """
+        return answers.decode(self.tasks, outputs, origins)
 
     def get_config(self) -> dict[str, Any]:
         """Everything but the weights."""
@@ -267,6 +294,20 @@ def _check_known(argument: str, given: Mapping[str, Any], known: Mapping[str, An
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise ValueError(f"{argument} names {unknown}, but there are only {sorted(known)}.")
+
+
+def _check_pointing(name: str, task: Task, fields: Fields) -> None:
+    for field in task.points_into:
+        if field not in fields:
+            raise ValueError(
+                f"task {name!r} points into field {field!r}, but the fields are {list(fields)}."
+            )
+        if not fields[field].origins():
+            raise ValueError(
+                f"task {name!r} points into field {field!r}, whose {type(fields[field]).__name__} "
+                "cannot tell where its tensors come from; a Text can with a tokenizer that knows "
+                "offsets, such as WordPiece."
+            )
 
 
 def _serialize(parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from mmkeras.contracts.modality import Modality
 from mmkeras.contracts.source import Encode, Source
-from mmkeras.contracts.task import Task
+from mmkeras.contracts.task import Task, pointed_into
 from mmkeras.diagnosis import Unencodable, diagnose, reason_of
 from mmkeras.fields import Fields
 
@@ -38,6 +38,7 @@ def pipeline(
     pad: str = "longest",
     buckets: Mapping[str, Sequence[int]] | None = None,
     only: Collection[str] | None = None,
+    origins: Collection[str] | None = None,
     cache: bool | str = False,
     on_error: str = "raise",
     max_bad: float = 0.1,
@@ -63,6 +64,8 @@ def pipeline(
         buckets: `{field: boundaries}` batches together samples whose length, in that field (tokens
             of a text, samples of a waveform), lies between the same two boundaries.
         only: the fields to use; the others are absent from every sample.
+        origins: without tasks, the fields whose origins (see `Modality.origins`) come along, for
+            answers that point into them; None gives inputs alone.
         cache: True keeps the preprocessed tensors in memory after the first epoch, a path in files
             beginning with that path, for later runs too: delete them when the data changes. A run
             killed in its first epoch leaves a lock file there, which has to be deleted as well.
@@ -73,7 +76,8 @@ def pipeline(
 
     Returns:
         A dataset of (inputs, targets, weights), dicts keyed by `{field}_{tensor}` and by task;
-        a weight is 1 where the sample has a label, else 0. Without tasks, of inputs alone.
+        a weight is 1 where the sample has a label, else 0. Without tasks, of inputs alone, or
+        with `origins` of (inputs, `{field: {name: tensor}}`).
 
     Raises:
         ValueError: an argument is not one of its choices, or the source is empty.
@@ -104,7 +108,9 @@ def pipeline(
         raise ValueError(f"{source!r} has no samples.")
     fields = fields if isinstance(fields, Fields) else Fields(fields)
     used = _used(fields, only)
-    reader = _Reader(source, fields, used, tasks or {}, on_error, max_bad)
+    tasks = tasks or {}
+    pointed = sorted({*(origins or ()), *pointed_into(tasks)})
+    reader = _Reader(source, fields, used, tasks, pointed, on_error, max_bad)
 
     data = reader.rows()
     if shuffle and not cache:
@@ -114,12 +120,15 @@ def pipeline(
         data = _cached(data, cache)
         if shuffle:
             data = _shuffled(data, shuffle, len(source), seed)
-    data = _finished(data, fields, augment, seed, deterministic)
+    data = _finished(data, fields, tasks, augment, seed, deterministic)
     data = _batched(data, batch_size, buckets, drop_remainder)
 
     def finish(x: Any, y: Any, w: Any, lengths: Any) -> Any:
-        x = fields.trim(x, lengths) if pad == "longest" else x
-        return (x, y, w) if tasks else x
+        inputs = {name: x[name] for name in fields.specs()}
+        inputs = fields.trim(inputs, lengths) if pad == "longest" else inputs
+        if tasks:
+            return inputs, y, w
+        return inputs if origins is None else (inputs, fields.origins_in(x, origins))
 
     return data.map(
         finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic
@@ -151,14 +160,25 @@ def _shuffled(data: tf.data.Dataset, shuffle: bool | int, size: int, seed: int) 
 
 
 def _finished(
-    data: tf.data.Dataset, fields: Fields, augment: bool, seed: int, deterministic: bool
+    data: tf.data.Dataset,
+    fields: Fields,
+    tasks: Mapping[str, Task],
+    augment: bool,
+    seed: int,
+    deterministic: bool,
 ) -> tf.data.Dataset:
-    """Samples, augmented on request, with the lengths of their ragged fields as a fourth part."""
+    """Samples, augmented on request, as the tasks prepare them; and their lengths as a 4th part."""
     draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
 
     def finish(sample: Any, draw: tf.Tensor) -> Any:
         x, y, w = sample
-        x = fields.augment(x, tf.bitcast(draw, tf.int32)) if augment else x
+        draw = tf.bitcast(draw, tf.int32)
+        x = fields.augment(x, draw) if augment else x
+        inputs, y = fields.split(x), dict(y)
+        for i, (name, task) in enumerate(tasks.items()):
+            own = tf.random.experimental.stateless_fold_in(draw, i)
+            inputs, y[name] = task.prepare(inputs, y[name], own)
+        x = fields.join(inputs)
         return x, y, w, fields.lengths(x)
 
     return tf.data.Dataset.zip(data, draws).map(
@@ -198,6 +218,7 @@ class _Reader:
         fields: Fields,
         used: Collection[str],
         tasks: Mapping[str, Task],
+        origins: Collection[str],
         on_error: str,
         max_bad: float,
     ):
@@ -205,6 +226,9 @@ class _Reader:
         self.fields = fields
         self.used = used
         self.tasks = tasks
+        self.labels = [name for name, task in tasks.items() if task.labelled]
+        self.origins = origins
+        self.specs = fields.specs() | fields.origins(origins)
         self.on_error = on_error
         self.max_bad = max_bad
         self.bad: dict[int, str] = {}
@@ -212,7 +236,7 @@ class _Reader:
 
     def rows(self) -> tf.data.Dataset:
         columns = {field: self.fields[field].encode for field in self.used}
-        columns |= {task: self.tasks[task].encode for task in self.tasks}
+        columns |= {task: self.tasks[task].encode for task in self.labels}
         if self.on_error == "skip":
             columns = {column: self._forgiving(encode) for column, encode in columns.items()}
         files = [field for field in self.used if self.fields[field].is_file]
@@ -268,34 +292,67 @@ class _Reader:
     def _samples(self, rows: Any) -> Any:
         """(inputs, targets, weights) of a batch of rows."""
 
-        def read(row: Any) -> Any:
-            raw = self.source.load(row)
-            return raw, {name: task.target(raw[name]) for name, task in self.tasks.items()}
-
-        columns = [*self.used, *self.tasks]
-        signature = ({column: tf.TensorSpec([], tf.string) for column in columns}, self._targets())
-        raw, y = tf.map_fn(read, rows, fn_output_signature=signature)
+        columns = [*self.used, *self.labels]
+        signature = {column: tf.TensorSpec([], tf.string) for column in columns}
+        raw = tf.map_fn(self.source.load, rows, fn_output_signature=signature)
         if self.unencodable:
             bad = tf.stack([Unencodable.test(raw[column]) for column in columns])
             tf.debugging.Assert(tf.logical_not(tf.reduce_any(bad)), ["unencodable"])
-        x = self.fields.preprocess_batch({field: raw[field] for field in self.used})
-        w = {name: tf.cast(raw[name] != "", tf.float32) for name in self.tasks}
-        specs = self.fields.specs()
-        return {name: tf.ensure_shape(x[name], [None, *specs[name].shape]) for name in specs}, y, w
+        x = self._preprocessed({field: raw[field] for field in self.used})
+        y = self._all_targets(raw, x) if self.tasks else {}
+        return (
+            x,
+            y,
+            {name: self._weight(task, raw.get(name), raw) for name, task in self.tasks.items()},
+        )
+
+    def _all_targets(self, raw: dict[str, tf.Tensor], x: dict[str, tf.Tensor]) -> dict[str, Any]:
+        """The targets of a batch; a label that points into what is left out counts for nothing."""
+        nothing = tf.fill([tf.shape(next(iter(raw.values())))[0]], "")
+        labels = {
+            name: raw[name] if name in raw and {*task.points_into} <= {*self.used} else nothing
+            for name, task in self.tasks.items()
+        }
+        origins = {name: x[name] for name in self.fields.origins(self.origins)}
+        return tf.map_fn(
+            lambda sample: {
+                name: task.target(sample[0][name], self.fields.origins_in(sample[1], self.origins))
+                for name, task in self.tasks.items()
+            },
+            (labels, origins),
+            fn_output_signature=self._targets(),
+        )
+
+    def _weight(self, task: Task, labels: tf.Tensor | None, raw: dict[str, tf.Tensor]) -> tf.Tensor:
+        """float32 [B]: 1 where a sample has what the task asks about, and its label."""
+        if labels is not None:
+            return tf.cast(labels != "", tf.float32)
+        nothing = tf.fill([tf.shape(next(iter(raw.values())))[0]], "")
+        needed = [raw.get(field, nothing) != "" for field in task.points_into or self.used]
+        return tf.cast(tf.reduce_any(tf.stack(needed), axis=0), tf.float32)
+
+    def _preprocessed(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        x = self.fields.preprocess_batch(raw, origins=self.origins)
+        return {
+            name: tf.ensure_shape(x[name], [None, *spec.shape]) for name, spec in self.specs.items()
+        }
 
     def _targets(self) -> Any:
         """Shape and dtype of one sample's targets."""
         with tf.init_scope():
-            targets = {name: task.target(tf.constant("")) for name, task in self.tasks.items()}
+            specs = self.fields.origins(self.origins)
+            flat = {n: tf.zeros(spec.shape, spec.dtype) for n, spec in specs.items()}
+            origins = self.fields.origins_in(flat, self.origins)
+            targets = {
+                name: task.target(tf.constant(""), origins) for name, task in self.tasks.items()
+            }
         return tf.nest.map_structure(tf.TensorSpec.from_tensor, targets)
 
     def _nothing(self, call: Callable[[], tf.Tensor]) -> tf.data.Dataset:
         """A dataset of no element, of the form that `_samples` makes, that calls a function."""
 
         def stand_in(_: tf.Tensor) -> Any:
-            x = {
-                n: tf.zeros([1, *spec.shape], spec.dtype) for n, spec in self.fields.specs().items()
-            }
+            x = {n: tf.zeros([1, *spec.shape], spec.dtype) for n, spec in self.specs.items()}
             y = tf.nest.map_structure(
                 lambda spec: tf.zeros([1, *spec.shape], spec.dtype), self._targets()
             )
@@ -350,8 +407,19 @@ class _Reader:
         return _in_python(sum_up)
 
     def _diagnose(self, index: int, row: Any) -> str:
+        def target(task: Task) -> Callable[[tf.Tensor], Any]:
+            def step(raw: tf.Tensor) -> Any:
+                if not task.points_into:
+                    return task.target(raw)
+                sample = self.source.load(row)
+                flat = self._preprocessed({field: sample[field][None] for field in self.used})
+                flat = {name: value[0] for name, value in flat.items()}
+                return task.target(raw, self.fields.origins_in(flat, self.origins))
+
+            return step
+
         steps = {field: self.fields[field].preprocess for field in self.used}
-        steps |= {name: task.target for name, task in self.tasks.items()}
+        steps |= {name: target(self.tasks[name]) for name in self.labels}
         if message := diagnose(self.source, index, row, steps):
             return message
         place = self.source.locate(index)

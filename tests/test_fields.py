@@ -38,7 +38,14 @@ def test_batches_are_what_single_samples_are(missing):
     batch = FIELDS.preprocess_batch(raw(*missing))
     assert batch.keys() == FIELDS.specs().keys()
     for i in range(2):
-        one = FIELDS.preprocess({field: value[i] for field, value in raw(*missing).items()})
+        one = FIELDS.join(
+            {
+                field: modality.preprocess(raw()[field][i])
+                if field not in missing
+                else {name: tf.constant(value) for name, value in modality.absent().items()}
+                for field, modality in FIELDS.items()
+            }
+        )
         for name, spec in FIELDS.specs().items():
             assert one[name].shape == spec.shape
             assert one[name].dtype == batch[name].dtype == spec.dtype
@@ -52,12 +59,26 @@ def test_a_batch_without_any_field_needs_its_size():
             np.testing.assert_array_equal(batch[f"{field}_{name}"], np.stack([value] * 3))
 
 
-def test_traced_gives_the_same_and_is_traced_once():
+def test_graph_gives_the_same_and_is_traced_once():
     expected = FIELDS.preprocess_batch(raw())
     for _ in range(2):
-        for name, value in FIELDS.traced(raw()).items():
+        for name, value in FIELDS.graph()(raw()).items():
             np.testing.assert_allclose(value, expected[name], atol=1e-5)
-    assert FIELDS.traced.experimental_get_tracing_count() == 1
+    assert FIELDS.graph().experimental_get_tracing_count() == 1
+
+
+def test_origins_are_made_for_the_fields_that_are_asked_for():
+    assert FIELDS.preprocess_batch(raw()).keys() == FIELDS.specs().keys()
+    made = FIELDS.preprocess_batch(raw(), origins=["review"])
+    assert made.keys() == (FIELDS.specs() | FIELDS.origins(["review"])).keys()
+    origins = FIELDS.origins_in(made, FIELDS)
+    assert origins.keys() == {"review"}
+    assert FIELDS.split(made)["review"].keys() == {"token_ids"} | origins["review"].keys()
+    for name, spec in FIELDS.origins(["review"]).items():
+        assert made[name].shape[1:] == spec.shape
+        assert made[name].dtype == spec.dtype
+    missing = FIELDS.preprocess_batch(raw("review"), origins=["review"])
+    assert missing["review_words"].numpy().max() == -1
 
 
 def test_augment_repeats_by_seed_and_keeps_shapes():

@@ -74,8 +74,26 @@ class Modality(Configured, abc.ABC):
     def absent(self) -> dict[str, np.ndarray]:
         """The tensors of one sample in which this field is absent."""
 
-    def preprocess_batch(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`preprocess` over a batch: string tensor [B] to tensors with a leading B."""
+    def origins(self) -> dict[str, TensorSpec]:
+        """What is known of the place in the raw value that each tensor comes from; by default none.
+
+        Tasks read it whose labels and answers point into the raw value, as named entities point
+        into a text. No encoder reads it, and it is made only where a task asks for it.
+        """
+        return {}
+
+    def preprocess_batch(self, raw: tf.Tensor, origins: bool = False) -> dict[str, tf.Tensor]:
+        """`preprocess` over a batch.
+
+        Args:
+            raw: string [B], the raw values.
+            origins: whether the tensors of `origins` are made too; a modality that has some
+                overrides this method.
+
+        Returns:
+            The tensors, with a leading B.
+        """
+        del origins
         signature = {
             name: tf.TensorSpec(spec.shape, spec.dtype) for name, spec in self.specs().items()
         }
@@ -85,7 +103,7 @@ class Modality(Configured, abc.ABC):
         """A randomly changed copy of one preprocessed sample that means the same; by default none.
 
         Args:
-            tensors: what `preprocess` gave.
+            tensors: what `preprocess` gave, and `origins` where they were made.
             seed: int32 [2], the only source of randomness.
         """
         del seed

@@ -2,12 +2,18 @@
 
 import abc
 import dataclasses
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
 
 from mmkeras.contracts.configured import Configured
+
+#: `{field: {name: tensor}}`.
+Tensors = Mapping[str, Mapping[str, tf.Tensor]]
+#: Where nothing points into a field.
+NO_ORIGINS: Tensors = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +28,17 @@ class Task(Configured, abc.ABC):
     core TensorFlow operations only, because it runs inside the exported signature.
     """
 
+    #: False where the target is made of the sample itself: no column holds labels.
+    labelled: ClassVar[bool] = True
+
+    @property
+    def points_into(self) -> tuple[str, ...]:
+        """The fields that targets or answers point into: `target` and `decode` get their origins.
+
+        See `Modality.origins`. By default none.
+        """
+        return ()
+
     @abc.abstractmethod
     def encode(self, value: Any) -> bytes:
         """Turns the label a person hands in into the raw byte string; None gives `b""`.
@@ -31,15 +48,38 @@ class Task(Configured, abc.ABC):
         """
 
     @abc.abstractmethod
-    def target(self, raw: tf.Tensor) -> tf.Tensor:
-        """The training target of one raw label (string []), in core TensorFlow operations.
+    def target(self, raw: tf.Tensor, origins: Tensors = NO_ORIGINS) -> tf.Tensor:
+        """The training target of one raw label, in core TensorFlow operations.
 
         Any target of the right shape does for an empty string: its weight is 0.
 
+        Args:
+            raw: string [], the label; the empty string where there is none.
+            origins: of the fields that the task points into, of one sample.
+
         Raises:
-            tf.errors.InvalidArgumentError: the label is not one the task knows; the message
-                states the label and the known ones.
+            tf.errors.InvalidArgumentError: the label is not one the task knows, or does not fit
+                the sample; the message states the label and what is right.
         """
+
+    def prepare(
+        self, inputs: Tensors, target: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[Tensors, tf.Tensor]:
+        """One sample as the model meets it, after augmentation; by default as it is.
+
+        For tasks that hide something of the sample and ask for it, and for targets that follow a
+        sample's random changes. It runs in training and in evaluation.
+
+        Args:
+            inputs: the tensors of all fields, with the origins of those that the task points into.
+            target: what `target` gave.
+            seed: int32 [2], the only source of randomness.
+
+        Returns:
+            The inputs and the target.
+        """
+        del seed
+        return inputs, target
 
     @abc.abstractmethod
     def head(self, name: str) -> keras.layers.Layer:
@@ -51,18 +91,30 @@ class Task(Configured, abc.ABC):
 
     @abc.abstractmethod
     def metrics(self) -> dict[str, list[keras.metrics.Metric]]:
-        """New metric objects, by the name of the output that each compares with the target."""
+        """New metric objects, by the name of the output that each compares with the target.
+
+        Under the empty name stand those that compare all outputs, a dict, with the target.
+        """
 
     @abc.abstractmethod
-    def decode(self, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def decode(
+        self, outputs: dict[str, tf.Tensor], origins: Tensors = NO_ORIGINS
+    ) -> dict[str, tf.Tensor]:
         """What a person reads, from the head's outputs, in core TensorFlow operations.
+
+        Args:
+            outputs: what the head gave for a batch.
+            origins: of the fields that the task points into, with a leading B.
 
         Returns:
             Named tensors with a leading B; strings where a person wants words.
         """
 
     def read(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """One sample's decoded values, as plain Python, in the form a person reads best."""
+        """One sample's decoded values, as plain Python, in the form a person reads best.
+
+        What comes first is the answer itself, in a form that `encode` takes for a label.
+        """
         return answer
 
     @classmethod
@@ -73,3 +125,8 @@ class Task(Configured, abc.ABC):
     @abc.abstractmethod
     def labels(self) -> list[bytes]:
         """A few valid raw labels, different from each other, for tests."""
+
+
+def pointed_into(tasks: Mapping[str, Task]) -> list[str]:
+    """The fields that at least one of the tasks points into."""
+    return sorted({field for task in tasks.values() for field in task.points_into})

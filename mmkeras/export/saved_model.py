@@ -10,7 +10,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmkeras.export.signatures import flat, raw_samples, raw_signature, tensors_signature
+from mmkeras.export.signatures import (
+    answered,
+    decoded,
+    flat,
+    raw_samples,
+    raw_signature,
+    tensors_signature,
+)
 from mmkeras.export.verify import Verification, verify
 from mmkeras.model import MultimodalModel
 
@@ -64,14 +71,16 @@ def saved_model(
         draft = Path(folder) / path.name
         _write(model, draft)
         _write_warmup(draft, path.parent.name, {field: values[:1] for field, values in raw.items()})
-        tensors = model.fields.preprocess_batch({f: tf.constant(v) for f, v in raw.items()})
-        outputs = model(tensors, training=False)
-        answers = {name: task.decode(outputs[name]) for name, task in model.tasks.items()}
+        tensors, outputs = answered(model, {f: tf.constant(v) for f, v in raw.items()})
+        inputs = {name: tensors[name] for name in model.fields.specs()}
         seen = verify(
             draft,
             "saved_model",
-            inputs={RAW: raw, TENSORS: _arrays(tensors)},
-            expected={RAW: _arrays(flat(answers)), TENSORS: _arrays(flat(outputs))},
+            inputs={RAW: raw, TENSORS: _arrays(inputs)},
+            expected={
+                RAW: _arrays(decoded(model, tensors, outputs)),
+                TENSORS: _arrays(flat(outputs)),
+            },
             tolerance=tolerance,
         )
         if path.exists():

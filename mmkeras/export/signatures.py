@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mmkeras.contracts.task import pointed_into
 from mmkeras.model import MultimodalModel
 
 
@@ -58,10 +59,23 @@ def raw_signature(
 
     @tf.function(input_signature=[specs])
     def raw(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        outputs = model(model.fields.preprocess_batch(inputs), training=False)
-        return flat({name: task.decode(outputs[name]) for name, task in model.tasks.items()})
+        return decoded(model, *answered(model, inputs))
 
     return raw
+
+
+def answered(model: MultimodalModel, raw: Mapping[str, tf.Tensor]) -> tuple[Any, Any]:
+    """The model's tensors of a batch of raw values (string [B] each), and its outputs for them."""
+    tensors = model.fields.preprocess_batch(raw, origins=pointed_into(model.tasks))
+    return tensors, model({name: tensors[name] for name in model.fields.specs()}, training=False)
+
+
+def decoded(
+    model: MultimodalModel, tensors: Mapping[str, Any], outputs: Mapping[str, Any]
+) -> dict[str, tf.Tensor]:
+    """Readable answers, `{task_name: tensor}`, from what `answered` gives."""
+    origins = model.fields.origins_in(tensors, pointed_into(model.tasks))
+    return flat({name: task.decode(outputs[name], origins) for name, task in model.tasks.items()})
 
 
 def raw_samples(model: MultimodalModel, samples: Any = None) -> dict[str, np.ndarray]:

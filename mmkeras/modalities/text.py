@@ -13,8 +13,10 @@ import tensorflow as tf
 
 from mmkeras.contracts.modality import Modality, TensorSpec
 from mmkeras.contracts.source import Source
+from mmkeras.tokenizers.subwords import SubwordTokenizer
 from mmkeras.tokenizers.tokenizer import Tokenizer
 from mmkeras.tokenizers.wordpiece import BERT, WordPiece
+from mmkeras.tokenizers.words import words_of
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -91,11 +93,16 @@ class Text(Modality):
         return [] if start is None else [start + self._shift]
 
     @functools.cached_property
+    def mask_id(self) -> int | None:
+        """The id that a tokenizer has for hidden pieces; None where it has none."""
+        mask = self.tokenizer.mask_id
+        return None if mask is None else mask + self._shift
+
+    @functools.cached_property
     def _hidden(self) -> int | None:
-        """The id that hides a piece."""
-        unknown, mask = self.tokenizer.unknown_id, self.tokenizer.mask_id
-        hidden = mask if unknown is None else unknown
-        return None if hidden is None else hidden + self._shift
+        """The id that `augment` hides a piece behind."""
+        unknown = self.tokenizer.unknown_id
+        return self.mask_id if unknown is None else unknown + self._shift
 
     def encode(self, value: Any) -> bytes:
         """Turns what a person hands in into UTF-8 bytes.
@@ -127,14 +134,45 @@ class Text(Modality):
         batch = self.preprocess_batch(raw[None])
         return {"token_ids": batch["token_ids"][0]}
 
-    def preprocess_batch(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Texts (string [B]) to `token_ids` (int32 [B, T]).
+    def origins(self) -> dict[str, TensorSpec]:
+        """Where in the text each token stands, if the tokenizer can tell.
+
+        `starts`, `ends`: int32 [T], in characters (code points), white space left out; `words`:
+        int32 [T], the number of the word that a token belongs to, -1 for what belongs to none;
+        `text`: string []. Words are those of the text and not of the tokenizer: letters and digits
+        run between white space, punctuation and ideographs stand alone.
+        """
+        if not isinstance(self.tokenizer, SubwordTokenizer):
+            return {}
+        places = TensorSpec((self.max_length,), "int32")
+        return {"starts": places, "ends": places, "words": places, "text": TensorSpec((), "string")}
+
+    def preprocess_batch(self, raw: tf.Tensor, origins: bool = False) -> dict[str, tf.Tensor]:
+        """Texts (string [B]) to `token_ids` (int32 [B, T]) and, if asked for, their `origins`.
 
         Raises:
             tf.errors.InvalidArgumentError: a text is not valid UTF-8.
         """
         room = self.max_length - len(self._start)
-        pieces = self.tokenizer.tokenize(raw, limit=room)
+        if not origins:
+            return self._padded(self.tokenizer.tokenize(raw, limit=room))
+        pieces = self.tokenizer.tokenize_with_offsets(raw, limit=room)
+        starts, ends, words = words_of(raw, pieces)
+        begin = len(self._start)
+
+        def placed(values: tf.RaggedTensor, fill: int) -> tf.Tensor:
+            padded = values.to_tensor(fill, shape=[None, room])
+            return tf.pad(padded, [[0, 0], [begin, 0]], constant_values=fill)
+
+        return self._padded(pieces.token_ids) | {
+            "starts": placed(starts, 0),
+            "ends": placed(ends, 0),
+            "words": placed(words, -1),
+            "text": raw,
+        }
+
+    def _padded(self, pieces: tf.RaggedTensor) -> dict[str, tf.Tensor]:
+        room = self.max_length - len(self._start)
         ids = (pieces + self._shift).to_tensor(0, shape=[None, room])
         start = tf.minimum(ids[:, :1], 1) * tf.constant([self._start], tf.int32)
         return {"token_ids": tf.concat([start, ids], axis=1)}
@@ -152,16 +190,16 @@ class Text(Modality):
             tensors: `token_ids`, int32 [T].
             seed: int32 [2].
         """
-        ids = tensors["token_ids"]
         if not self.token_dropout:
-            return {"token_ids": ids}
+            return tensors
+        ids = tensors["token_ids"]
         chance = tf.random.stateless_uniform(tf.shape(ids), seed)
         pieces = ids != 0
         for start in self._start:
             pieces &= ids != start
         hidden = pieces & (chance < self.token_dropout)
         hidden &= tf.reduce_any(pieces & tf.logical_not(hidden))
-        return {"token_ids": tf.where(hidden, self._hidden, ids)}
+        return tensors | {"token_ids": tf.where(hidden, self._hidden, ids)}
 
     def length(self, tensors: dict[str, tf.Tensor]) -> tf.Tensor:
         """int32 []: how many ids of one text are no padding."""
@@ -169,7 +207,7 @@ class Text(Modality):
 
     def trim(self, batch: dict[str, tf.Tensor], length: tf.Tensor) -> dict[str, tf.Tensor]:
         """Cuts `token_ids` [B, T] to [B, length]."""
-        return {"token_ids": batch["token_ids"][:, :length]}
+        return batch | {"token_ids": batch["token_ids"][:, :length]}
 
     def resources(self) -> list[Any]:
         """The tokenizer's lookup tables."""

@@ -1,6 +1,7 @@
 """Tasks: from a raw label to a target, a head, a loss, metrics, and back to what a person reads."""
 
 from mmkeras.tasks.classification import Classification
+from mmkeras.tasks.masked_language_model import MaskedLanguageModel
 from mmkeras.tasks.regression import Regression
 
-__all__ = ["Classification", "Regression"]
+__all__ = ["Classification", "MaskedLanguageModel", "Regression"]

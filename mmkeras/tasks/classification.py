@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from mmkeras.contracts.task import Task
+from mmkeras.contracts.task import NO_ORIGINS, Task, Tensors
 from mmkeras.layers.pooling import FieldPooling, masked_mean
 from mmkeras.losses.cross_entropy import binary_cross_entropy, cross_entropy
 from mmkeras.tokens import Tokens
@@ -128,7 +128,7 @@ class Classification(Task):
             f"got {value!r}."
         )
 
-    def target(self, raw: tf.Tensor) -> tf.Tensor:
+    def target(self, raw: tf.Tensor, origins: Tensors = NO_ORIGINS) -> tf.Tensor:
         """int32 [], the class; with `multi_label` float32 [K]. See `Task.target`."""
         names = tf.strings.split(raw, self.separator) if self.multi_label else raw[None]
         names = tf.strings.strip(names)
@@ -173,7 +173,9 @@ class Classification(Task):
             return {"probabilities": [accuracy, f1]}
         return {"probabilities": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]}
 
-    def decode(self, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def decode(
+        self, outputs: dict[str, tf.Tensor], origins: Tensors = NO_ORIGINS
+    ) -> dict[str, tf.Tensor]:
         """`label` string [B], `probability` float [B], `probabilities` float [B, K]."""
         probabilities = outputs["probabilities"]
         classes = tf.constant(self.classes)

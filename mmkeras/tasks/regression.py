@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from mmkeras.contracts.source import Source
-from mmkeras.contracts.task import Task
+from mmkeras.contracts.task import NO_ORIGINS, Task, Tensors
 from mmkeras.layers.pooling import FieldPooling, masked_mean
 from mmkeras.losses.huber import huber
 from mmkeras.tokens import Tokens
@@ -83,7 +83,7 @@ class Regression(Task):
         except (TypeError, ValueError) as error:
             raise TypeError(f"a label must be a number; got {value!r}.") from error
 
-    def target(self, raw: tf.Tensor) -> tf.Tensor:
+    def target(self, raw: tf.Tensor, origins: Tensors = NO_ORIGINS) -> tf.Tensor:
         """float32 []. See `Task.target`."""
         value = tf.strings.to_number(tf.where(raw == "", "0", raw))
         check = tf.debugging.Assert(
@@ -109,7 +109,9 @@ class Regression(Task):
             ]
         }
 
-    def decode(self, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def decode(
+        self, outputs: dict[str, tf.Tensor], origins: Tensors = NO_ORIGINS
+    ) -> dict[str, tf.Tensor]:
         """`value`, float [B]."""
         return {"value": outputs["value"][:, 0]}
 
