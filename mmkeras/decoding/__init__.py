@@ -1,18 +1,22 @@
-"""Decoding: how a model's next-token scores become sequences, all in graph."""
+"""Decoding: how a model's scores become sequences of tokens or tags, all in graph."""
 
 from mmkeras.decoding.beam import beam_search, length_penalty
+from mmkeras.decoding.crf_marginals import crf_marginals
 from mmkeras.decoding.greedy import greedy_search
 from mmkeras.decoding.sampling import draw, keep_top_k, keep_top_p, sample
+from mmkeras.decoding.viterbi import viterbi
 from mmkeras.layers.autoregression import Sequences, Step
 
 __all__ = [
     "Sequences",
     "Step",
     "beam_search",
+    "crf_marginals",
     "draw",
     "greedy_search",
     "keep_top_k",
     "keep_top_p",
     "length_penalty",
     "sample",
+    "viterbi",
 ]

@@ -14,6 +14,7 @@ from mmkeras.layers.feed_forward import FeedForward
 from mmkeras.layers.field_projection import FieldProjection
 from mmkeras.layers.kv_cache import KVCache, ProjectedSource
 from mmkeras.layers.layer_scale import LayerScale
+from mmkeras.layers.linear_chain import LinearChain
 from mmkeras.layers.masks import AttentionMask
 from mmkeras.layers.modality_dropout import ModalityDropout
 from mmkeras.layers.multi_head_attention import MultiHeadAttention
@@ -26,6 +27,7 @@ from mmkeras.layers.sizes import SIZES, Size, size_of
 from mmkeras.layers.spectrogram import LogMelSpectrogram, mel_filters
 from mmkeras.layers.stack import TransformerStack
 from mmkeras.layers.stochastic_depth import StochasticDepth
+from mmkeras.layers.tagging import TagScheme
 from mmkeras.layers.token_transformer import TokenState, TokenTransformer
 from mmkeras.layers.transformer import DecodingState, Transformer
 
@@ -47,6 +49,7 @@ __all__ = [
     "KVCache",
     "LayerScale",
     "LearnedPositions",
+    "LinearChain",
     "LogMelSpectrogram",
     "ModalityDropout",
     "MultiHeadAttention",
@@ -59,6 +62,7 @@ __all__ = [
     "Size",
     "Step",
     "StochasticDepth",
+    "TagScheme",
     "TokenState",
     "TokenTransformer",
     "Transformer",
