@@ -1,10 +1,12 @@
 """What every test relies on: the same random numbers in every run, and no policy left behind."""
 
+import itertools
 import os
 import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 
 
@@ -39,3 +41,36 @@ def in_backend(tmp_path):
         assert done.returncode == 0, done.stderr[-3_000:]
 
     return run
+
+
+@pytest.fixture
+def every_tagging():
+    """All sequences of tags of one text and their scores, one by one, in NumPy and float64."""
+
+    def sequences(scores, mask, transitions, starts, ends):
+        scores = scores[mask].astype("float64")
+        found = {}
+        for tags in itertools.product(range(scores.shape[1]), repeat=len(scores)):
+            total = sum(scores[position, tag] for position, tag in enumerate(tags))
+            if tags:
+                total += starts[tags[0]] + ends[tags[-1]]
+            found[tags] = total + sum(transitions[pair] for pair in itertools.pairwise(tags))
+        return found
+
+    return sequences
+
+
+@pytest.fixture
+def random_chains():
+    """Scores [B, T, K], NaN if masked; mask, transitions, starts, ends; the last row is empty."""
+
+    def make(seed, batch=4, length=5, size=3, scale=2.0):
+        draw = np.random.default_rng(seed)
+        scores = draw.normal(scale=scale, size=(batch, length, size)).astype("float32")
+        mask = draw.random((batch, length)) < 0.7
+        mask[0], mask[-1] = True, False
+        scores[~mask] = np.nan
+        tables = ((size, size), (size,), (size,))
+        return scores, mask, *(draw.normal(scale=scale, size=s).astype("float32") for s in tables)
+
+    return make

@@ -37,5 +37,7 @@ def crf_marginals(scores: Any, mask: Any, transitions: Any, starts: Any, ends: A
     [[[0.3333, 0.6667], [0.6667, 0.3333]]]
     """
     chain = LinearChain.of(scores, mask, transitions, starts, ends)
+    # What all tags of a position share has no part in it, and would cost digits in the sums.
+    chain = chain._replace(scores=chain.scores - ops.max(chain.scores, axis=-1, keepdims=True))
     tags, _ = chain.posterior(*chain.forward(lambda ways: ops.logsumexp(ways, axis=-1)))
     return ops.transpose(tags, (1, 0, 2))

@@ -43,11 +43,20 @@ def viterbi(scores: Any, mask: Any, transitions: Any, starts: Any, ends: Any) ->
     from_all = ops.transpose(chain.transitions)
 
     def step(t: Any, counts: Any, moves: Any, tag: Any) -> tuple[Any, Any]:
-        origin = ops.argmax(before[t] + ops.take(from_all, tag, axis=0), axis=-1)
-        return ops.where(moves, ops.cast(origin, "int32"), tag), ops.where(counts, tag, -1)
+        origin = _best(before[t] + ops.take(from_all, tag, axis=0))
+        return ops.where(moves, origin, tag), ops.where(counts, tag, -1)
 
-    best = ops.cast(ops.argmax(final, axis=-1), "int32")
     none = ops.zeros_like(chain.counts, dtype="int32")
-    _, tags = chain.backward(step, best, none)
+    _, tags = chain.backward(step, _best(final), none)
     score = ops.where(chain.occupied, ops.max(final, axis=-1), 0.0)
     return ops.transpose(tags), score
+
+
+def _best(scores: Any) -> Any:
+    """int32 [B]: where each row of float32 [B, K] is highest; of equals, the lowest index.
+
+    `ops.argmax` tells 0.0 from -0.0 by their bits, for which LiteRT has no operation.
+    """
+    size = scores.shape[-1]
+    highest = ops.equal(scores, ops.max(scores, axis=-1, keepdims=True))
+    return ops.min(ops.where(highest, ops.arange(size, dtype="int32"), size), axis=-1)

@@ -133,9 +133,7 @@ class TagScheme(Configured):
             if name not in self.types:
                 raise ValueError(f"{told}: the type is unknown; the types are {list(self.types)}.")
             if not 0 <= begin < end <= length:
-                raise ValueError(
-                    f"{told} must hold at least one of the {length} words and no other."
-                )
+                raise ValueError(f"{told} must lie within the {length} words and hold one.")
             if any(ids[begin:end]):
                 raise ValueError(f"{told} overlaps another; a word has one tag.")
             prefixes = _PREFIXES[self.scheme]
