@@ -175,7 +175,7 @@ class LinearChain(NamedTuple):
             tags, pairs = state
             # Where a tag j came from, given j; a softmax, which is exact for scores of any size.
             origin = ops.softmax(before[t][:, None, :] + from_all, axis=-1)
-            pair = ops.where(moves[:, None, None], tags[:, :, None] * origin, 0.0)
+            pair = ops.where(moves[:, None], tags, 0.0)[:, :, None] * origin
             here = ops.where(counts[:, None], tags, 0.0)
             tags = ops.where(moves[:, None], ops.sum(pair, axis=1), tags)
             return (tags, pairs + pair), here
