@@ -45,7 +45,16 @@ KINDS = {
 FREE = {"__init__", "testing"}
 #: What is written for TensorFlow alone beside what every backend has; imports it where it runs.
 TENSORFLOW_PATH = {"mmkeras.layers.chunked_attention"}
-WITHOUT_TENSORFLOW = {"tokens", "layers", "encoders", "fusions", "losses", "decoding", "model"}
+WITHOUT_TENSORFLOW = {
+    "tokens",
+    "layers",
+    "encoders",
+    "fusions",
+    "losses",
+    "metrics",
+    "decoding",
+    "model",
+}
 
 #: What needs an extra, or is slow to import and not always needed.
 OPTIONAL = {

@@ -1,5 +1,7 @@
-"""Metrics that Keras does not have, one in each file."""
+"""Metrics that Keras does not have, in `keras.ops`: they work inside `fit`."""
 
+from mmkeras.metrics.entity_f1 import EntityF1
 from mmkeras.metrics.masked_accuracy import MaskedAccuracy
+from mmkeras.metrics.matthews_correlation import MatthewsCorrelation
 
-__all__ = ["MaskedAccuracy"]
+__all__ = ["EntityF1", "MaskedAccuracy", "MatthewsCorrelation"]
