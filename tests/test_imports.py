@@ -17,7 +17,7 @@ RANKS = (
     {"tokens"},
     {"contracts"},
     {"layers", "tokenizers", "espeak"},
-    {"modalities", "encoders", "fusions", "losses", "metrics", "decoding"},
+    {"modalities", "encoders", "fusions", "losses", "metrics", "decoding", "files", "rows"},
     {"tasks", "sources", "datasets", "fields", "diagnosis"},
     {"pipeline"},
     {"answers"},

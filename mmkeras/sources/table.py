@@ -1,23 +1,18 @@
 """`Table`: rows of a CSV, TSV, JSONL or Parquet file, or in memory."""
 
 import array
-import copy
 import csv
-import difflib
-import hashlib
 import json
 import numbers
 import os
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
-import numpy as np
-import tensorflow as tf
-
-from mmkeras.contracts.source import Encode, Source
+from mmkeras.files import existing_file, text_lines
+from mmkeras.rows import Rows, shown
 
 _FORMATS = {
     ".csv": "csv",
@@ -26,12 +21,11 @@ _FORMATS = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
 }
-_PARTS = ("train", "validation", "test")
 #: The length that `csv` allows a cell is a setting of the whole process.
 _CELL_LIMIT = threading.Lock()
 
 
-class Table(Source):
+class Table(Rows):
     """A table with a sample in each row.
 
     In a column that a model reads as files (pictures, sound), a `str` is a path, relative to the
@@ -68,215 +62,15 @@ class Table(Source):
         folder: str | Path | None = None,
         format: str | None = None,
     ):
+        name, own_folder = "", Path()
         if isinstance(table, str | os.PathLike):
-            path = Path(table)
+            path = existing_file(table)
+            name, own_folder = path.name, path.parent
             content = _read(path, format)
-            self._name = path.name
-            self._folder = path.parent if folder is None else Path(folder)
         else:
             content = _in_memory(table)
-            self._name = ""
-            self._folder = Path(folder or "")
-        self._columns, self._lines = content
-        self._indices = np.arange(len(next(iter(self._columns.values()), ())))
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the columns."""
-        return tuple(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __repr__(self) -> str:
-        return f"Table({self._name or 'in memory'}, {len(self)} rows, columns {list(self.columns)})"
-
-    def __getitem__(self, column: str) -> list[Any]:
-        """The cells of a column, as they were written; None where absent.
-
-        Raises:
-            KeyError: there is no such column; the message lists those that exist.
-        """
-        if column not in self._columns:
-            near = difflib.get_close_matches(str(column), self.columns, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise KeyError(
-                f"{self._name or 'the table'} has no column {column!r}; it has "
-                f"{list(self.columns)}.{hint}"
-            )
-        cells = self._columns[column]
-        return [cells[i] for i in self._numbers()]
-
-    def rows(self, columns: Mapping[str, Encode], files: Collection[str] = ()) -> tf.data.Dataset:
-        """See `Source.rows`."""
-        tensors: dict[str, dict[str, tf.Tensor]] = {}
-        for column, encode in columns.items():
-            cells = self[column]
-            is_file = column in files
-            is_path = [is_file and isinstance(cell, str | os.PathLike) for cell in cells]
-            raw = np.empty(len(cells), object)
-            raw[:] = [
-                self._raw(i, column, cell, self._path if path else encode)
-                for i, cell, path in zip(self._numbers(), cells, is_path, strict=True)
-            ]
-            tensors[column] = {"raw": tf.constant(raw, tf.string, shape=(len(raw),))}
-            if is_file:
-                tensors[column]["is_path"] = tf.constant(is_path, tf.bool, shape=(len(raw),))
-        return tf.data.Dataset.from_tensor_slices((self._indices.astype("int64"), tensors))
-
-    def load(self, row: Any) -> dict[str, tf.Tensor]:
-        """See `Source.load`.
-
-        Raises:
-            tf.errors.OpError: a file is missing (`NotFoundError`) or cannot be read.
-        """
-
-        def content(raw: tf.Tensor, is_path: tf.Tensor | None = None) -> tf.Tensor:
-            if is_path is None:
-                return raw
-            return tf.cond(is_path, lambda: tf.io.read_file(raw), lambda: raw)
-
-        return {column: content(**cell) for column, cell in row.items()}
-
-    def locate(self, index: int) -> str:
-        """`reviews.csv, row 17`, counted from 1 without the header.
-
-        Where the line of the file cannot be told from the row, because cells hold line breaks or
-        lines are empty, it is added: `reviews.csv, row 17 (line 31)`.
-        """
-        if not self._name:
-            return f"sample {index + 1}"
-        line = "" if self._lines is None else f" (line {self._lines[index]})"
-        return f"{self._name}, row {index + 1}{line}"
-
-    def cell(self, index: int, column: str) -> str:
-        """The cell as it was written, shortened."""
-        return _shown(self._columns[column][index])
-
-    def missing_files(self, *columns: str) -> list[str]:
-        """The cells whose file does not exist, such as `reviews.csv, row 17, photo: cat.jpg`.
-
-        Args:
-            *columns: the columns that hold paths.
-
-        Raises:
-            KeyError: there is no such column.
-        """
-        return [
-            f"{self.locate(i)}, {column}: {cell}"
-            for column in columns
-            for i, cell in zip(self._numbers(), self[column], strict=True)
-            if isinstance(cell, str | os.PathLike)
-            and not os.path.isfile(os.path.join(self._folder, cell))
-        ]
-
-    def split(
-        self,
-        test: float = 0.2,
-        *,
-        validation: float = 0.0,
-        seed: int = 0,
-        by: str | None = None,
-        column: str | None = None,
-    ) -> tuple[Self, ...]:
-        """Parts of the table for training, validation and test.
-
-        Rows keep their numbers and, within a part, their order. The test part is the same whether
-        or not there is a validation part.
-
-        Args:
-            test: share of the rows, in (0, 1).
-            validation: share of the rows, in [0, 1); 0 gives no such part.
-            seed: decides who goes where; the same on every machine.
-            by: a column whose groups stay together, such as the speaker, so that nobody in the
-                test was heard in training; rows where it is absent are one group.
-            column: a column that says `train`, `validation` or `test` itself; shares are then not
-                used.
-
-        Returns:
-            (train, test), or (train, validation, test) if there is a validation part.
-
-        Raises:
-            ValueError: a share is out of range, a part would be empty, or `column` says something
-                else.
-            KeyError: there is no such column.
-
-        Example:
-
-        >>> train, test = Table([{"text": str(i)} for i in range(10)]).split(test=0.3)
-        >>> len(train), len(test)
-        (7, 3)
-        """
-        if column is not None:
-            if by is not None:
-                raise ValueError("by and column exclude each other: column already says who is in.")
-            return self._split_as_told(column)
-        for name, share in (("test", test), ("validation", validation)):
-            if not 0 <= share < 1:
-                raise ValueError(f"{name} has to be a share in [0, 1), such as 0.1; got {share}.")
-        if test + validation >= 1:
-            raise ValueError(f"test={test} and validation={validation} leave nothing to train on.")
-        keys = [str(key) for key in (self._numbers() if by is None else self[by])]
-        counts = Counter(keys)
-        shares = {"test": test} | ({"validation": validation} if validation else {})
-        filled = dict.fromkeys(shares, 0)
-        where: dict[str, str] = {}
-        for group in sorted(
-            counts, key=lambda key: hashlib.sha256(f"{seed}/{key}".encode()).digest()
-        ):
-            where[group] = "train"
-            for part, share in shares.items():
-                # A group goes where at least half of it still fits, so that shares are met best.
-                if filled[part] + counts[group] / 2 <= share * len(self):
-                    where[group] = part
-                    filled[part] += counts[group]
-                    break
-        names = _PARTS if validation else ("train", "test")
-        told = ", ".join(f"{part}={share}" for part, share in shares.items())
-        biggest, size = counts.most_common(1)[0] if counts else ("", 0)
-        grouped = f" in {len(counts)} groups, of which {biggest!r} has {size}" if by else ""
-        why = f"there are {len(self)} rows{grouped}, and {told}; change the shares or add rows"
-        return self._parts(names, [where[key] for key in keys], why)
-
-    def _split_as_told(self, column: str) -> tuple[Self, ...]:
-        told = self[column]
-        for i, part in zip(self._numbers(), told, strict=True):
-            if part not in _PARTS:
-                raise ValueError(
-                    f"{self.locate(i)}, column {column!r}: {_shown(part)} is not the name of a "
-                    f"part; write one of {list(_PARTS)}."
-                )
-        names = _PARTS if "validation" in told else ("train", "test")
-        return self._parts(names, told, f"no row of column {column!r} names it")
-
-    def _parts(self, names: Sequence[str], where: Sequence[str], why: str) -> tuple[Self, ...]:
-        parts = []
-        for name in names:
-            part = copy.copy(self)
-            part._indices = self._indices[np.array([w == name for w in where], bool)]
-            if not len(part):
-                raise ValueError(f"{self!r}: the {name} part would be empty: {why}.")
-            parts.append(part)
-        return tuple(parts)
-
-    def _numbers(self) -> list[int]:
-        """Row indices as Python integers, which are much faster to loop over than NumPy's."""
-        return self._indices.tolist()
-
-    def _path(self, cell: str | os.PathLike) -> bytes:
-        path = os.path.join(self._folder, cell)
-        if "\0" in path:
-            # The operating system would open what stands before it.
-            raise ValueError("the path holds a NUL character; remove it.")
-        return path.encode()
-
-    def _raw(self, index: int, column: str, cell: Any, encode: Encode) -> bytes:
-        try:
-            return encode(cell)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{self.locate(index)}, field {column!r} ({_shown(cell)}): {error}"
-            ) from error
+        folder = own_folder if folder is None else folder
+        super().__init__(content.columns, name=name, folder=folder, lines=content.lines)
 
 
 class _Content(NamedTuple):
@@ -290,13 +84,6 @@ class _Content(NamedTuple):
 
     columns: dict[str, list[Any]]
     lines: Sequence[int] | None = None
-
-
-def _shown(cell: Any) -> str:
-    if isinstance(cell, np.ndarray):
-        return f"array {cell.shape} {cell.dtype}"
-    text = repr(cell[:80] if isinstance(cell, str | bytes) else cell)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _present(cell: Any) -> Any:
@@ -323,7 +110,7 @@ def _by_column(rows: Iterable[Any]) -> dict[str, list[Any]]:
     for i, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise ValueError(
-                f"sample {i + 1} is {_shown(row)}; rows in memory are dicts, such as "
+                f"sample {i + 1} is {shown(row)}; rows in memory are dicts, such as "
                 '[{"text": "hello", "label": "greeting"}].'
             )
         for name, cell in row.items():
@@ -346,8 +133,6 @@ def _check_names(place: str, names: Sequence[str]) -> None:
 
 
 def _read(path: Path, format: str | None) -> _Content:
-    if not path.is_file():
-        raise FileNotFoundError(_not_found(path))
     kinds = sorted(set(_FORMATS.values()))
     if format is not None and format not in kinds:
         raise ValueError(f"{path}: format is {format!r}; it has to be one of {kinds}.")
@@ -371,55 +156,9 @@ def _read(path: Path, format: str | None) -> _Content:
     return content
 
 
-def _not_found(path: Path) -> str:
-    if path.is_dir():
-        return f"{path} is a folder; name the table in it."
-    if not path.parent.is_dir():
-        return f"{path} does not exist, nor does its folder."
-    siblings = [sibling.name for sibling in path.parent.iterdir()]
-    near = difflib.get_close_matches(path.name, siblings, n=3)
-    return f"{path} does not exist." + (f" Did you mean {' or '.join(near)}?" if near else "")
-
-
-def _lines(path: Path, newline: str) -> Iterator[str]:
-    """The lines of a UTF-8 file, with their ends.
-
-    Args:
-        path: the file.
-        newline: `""` ends a line at CR, LF or CRLF, `"\\n"` at LF alone.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline=newline) as file:
-            for number, line in enumerate(file, start=1):
-                if "\0" in line:
-                    raise ValueError(
-                        f"{path}, line {number}: a NUL character, as in UTF-16 or in a damaged "
-                        "file; save the table as UTF-8."
-                    )
-                yield line
-    except UnicodeDecodeError as error:
-        raise ValueError(_not_utf8(path)) from error
-
-
-def _not_utf8(path: Path) -> str:
-    """Where the file stops being UTF-8, which the decoder tells of its buffer alone."""
-    begin = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                return (
-                    f"{path}, line {number}: byte {begin + error.start} "
-                    f"({line[error.start]:#04x}) is not UTF-8; save the table as UTF-8."
-                )
-            begin += len(line)
-    return f"{path} is not UTF-8; save the table as UTF-8."
-
-
 def _separator(path: Path) -> str:
     """Semicolons, where the header has them and no comma; else commas."""
-    header = next(_lines(path, ""), "")
+    header = next(text_lines(path), "")
     return ";" if ";" in header and "," not in header else ","
 
 
@@ -434,7 +173,7 @@ def _read_csv(path: Path, delimiter: str) -> _Content:
 
 
 def _parse_csv(path: Path, delimiter: str) -> _Content:
-    reader = csv.reader(_lines(path, ""), delimiter=delimiter, strict=True)
+    reader = csv.reader(text_lines(path), delimiter=delimiter, strict=True)
     header: list[str] = []
     columns: list[list[Any]] = []
     lines = array.array("q")
@@ -470,7 +209,7 @@ def _read_jsonl(path: Path) -> _Content:
     lines = array.array("q")
 
     def rows() -> Iterator[dict[str, Any]]:
-        for number, line in enumerate(_lines(path, "\n"), start=1):
+        for number, line in enumerate(text_lines(path, "\n"), start=1):
             if line.isspace():
                 continue
             lines.append(number)
@@ -479,12 +218,12 @@ def _read_jsonl(path: Path) -> _Content:
                 row = json.loads(line, object_pairs_hook=_object)
             except (ValueError, RecursionError) as error:
                 raise ValueError(
-                    f"{place}: not valid JSON ({error}): {_shown(line)}; write one object in each "
+                    f"{place}: not valid JSON ({error}): {shown(line)}; write one object in each "
                     "line."
                 ) from error
             if not isinstance(row, dict):
                 raise ValueError(
-                    f'{place}: {_shown(row)} is not an object, such as {{"text": "hello"}}.'
+                    f'{place}: {shown(row)} is not an object, such as {{"text": "hello"}}.'
                 )
             yield row
 

@@ -254,7 +254,7 @@ BAD = {
     "UTF-16": (
         "t.csv",
         "a,b\n1,2\n".encode("utf-16-le"),
-        "line 1: a NUL .*save the table as UTF-8",
+        "line 1: a NUL .*save the file as UTF-8",
     ),
     "NUL": ("t.csv", b"a,b\n1,2\n\0,3\n", "line 3: a NUL character"),
     "broken JSON": ("t.jsonl", b'{"a": 1}\n\n{"a":\n', r"row 2 \(line 3\): not valid JSON \(Exp"),
@@ -290,7 +290,7 @@ def test_a_missing_file_is_guessed(tmp_path):
         Table(tmp_path / "review.csv")
     with pytest.raises(FileNotFoundError, match="nor does its folder"):
         Table(tmp_path / "no" / "review.csv")
-    with pytest.raises(FileNotFoundError, match="is a folder; name the table in it"):
+    with pytest.raises(FileNotFoundError, match="is a folder; name the file in it"):
         Table(tmp_path)
 
 
