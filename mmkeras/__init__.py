@@ -20,7 +20,7 @@ from mmkeras import (
 from mmkeras.modalities import Audio, Image, Text
 from mmkeras.model import MultimodalModel
 from mmkeras.pipeline import SkippedSamples, pipeline
-from mmkeras.tasks import Classification, MaskedLanguageModel, Regression
+from mmkeras.tasks import Classification, MaskedLanguageModel, Regression, TokenClassification
 from mmkeras.tokens import Tokens
 
 __version__ = "0.1.0"
@@ -34,6 +34,7 @@ __all__ = [
     "Regression",
     "SkippedSamples",
     "Text",
+    "TokenClassification",
     "Tokens",
     "datasets",
     "decoding",

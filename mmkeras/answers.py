@@ -102,4 +102,6 @@ def _plain(value: Any) -> Any:
     """A NumPy value as a person's Python: text, number or list."""
     if isinstance(value, bytes):
         return value.decode()
-    return value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return _plain(value.tolist()) if hasattr(value, "tolist") else value

@@ -3,5 +3,6 @@
 from mmkeras.tasks.classification import Classification
 from mmkeras.tasks.masked_language_model import MaskedLanguageModel
 from mmkeras.tasks.regression import Regression
+from mmkeras.tasks.token_classification import TokenClassification
 
-__all__ = ["Classification", "MaskedLanguageModel", "Regression"]
+__all__ = ["Classification", "MaskedLanguageModel", "Regression", "TokenClassification"]
