@@ -1,17 +1,26 @@
 """Datasets as TFDS builders; importing this package does not import tensorflow-datasets."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmkeras.datasets.emoji import Emoji
     from mmkeras.datasets.emoji import prepare as prepare_emoji
+    from mmkeras.datasets.emoji_sentences import EmojiSentences
+    from mmkeras.datasets.emoji_sentences import prepare as prepare_emoji_sentences
 
-__all__ = ["Emoji", "prepare_emoji"]
+__all__ = ["Emoji", "EmojiSentences", "prepare_emoji", "prepare_emoji_sentences"]
+
+_WHERE = {
+    "Emoji": ("emoji", "Emoji"),
+    "EmojiSentences": ("emoji_sentences", "EmojiSentences"),
+    "prepare_emoji": ("emoji", "prepare"),
+    "prepare_emoji_sentences": ("emoji_sentences", "prepare"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from mmkeras.datasets import emoji
-
-        return {"Emoji": emoji.Emoji, "prepare_emoji": emoji.prepare}[name]
+    if name in _WHERE:
+        module, attribute = _WHERE[name]
+        return getattr(importlib.import_module(f"mmkeras.datasets.{module}"), attribute)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
