@@ -235,7 +235,7 @@ class TokenClassification(Task):
         """F1 of entities, with exact borders and type, over the words that the model reads."""
         return {"": [AnsweredEntityF1(self, name="f1")]}
 
-    def tags(self, outputs: dict[str, Any], mask: Any) -> tuple[Any, Any]:
+    def tags(self, outputs: dict[str, Any], mask: Any) -> Any:
         """The best legal tags, in `keras.ops`.
 
         Args:
@@ -243,13 +243,9 @@ class TokenClassification(Task):
             mask: bool [B, T], the tokens that have a tag.
 
         Returns:
-            int32 [B, T], -1 where there is none; and float32 [B, T], how probable each is.
+            int32 [B, T], -1 where there is none.
         """
-        chain = self._chain(outputs)
-        tags, _ = viterbi(outputs["logits"], mask, *chain)
-        probabilities = crf_marginals(outputs["logits"], mask, *chain)
-        picked = ops.take_along_axis(probabilities, ops.maximum(tags, 0)[..., None], axis=-1)
-        return tags, picked[..., 0]
+        return viterbi(outputs["logits"], mask, *self._chain(outputs))[0]
 
     def _chain(self, outputs: dict[str, Any]) -> tuple[Any, Any, Any]:
         """Scores from tag to tag [K, K], of first and of last tags [K]: legal ones alone."""
@@ -274,8 +270,12 @@ class TokenClassification(Task):
         words, starts, ends = (place[name][:, :length] for name in ("words", "starts", "ends"))
         positions, starts, ends = _words(words, tf.reshape(starts, [-1]), tf.reshape(ends, [-1]))
         mask = tf.scatter_nd(positions, tf.ones_like(starts), tf.shape(words, tf.int64)) > 0
-        tags, probability = map(tf.convert_to_tensor, self.tags(outputs, mask))
-        tags, probability = tf.gather_nd(tags, positions), tf.gather_nd(probability, positions)
+        tags = tf.gather_nd(tf.convert_to_tensor(self.tags(outputs, mask)), positions)
+        marginals = crf_marginals(outputs["logits"], mask, *self._chain(outputs))
+        probability = tf.gather_nd(
+            tf.convert_to_tensor(marginals),
+            tf.concat([positions, tf.cast(tags, tf.int64)[:, None]], 1),
+        )
         begin = tf.gather(self.tagging.begins, tags)
         inside = tf.where(tags > 0)[:, 0]
         number = tf.gather(tf.cumsum(tf.cast(begin, tf.int32)) - 1, inside)
@@ -332,7 +332,7 @@ class AnsweredEntityF1(EntityF1):
     def update_state(self, y_true: Any, y_pred: dict[str, Any], sample_weight: Any = None) -> None:
         """Counts the entities of targets (int [B, T]) and outputs; see `EntityF1`."""
         length = y_pred["logits"].shape[1] or ops.shape(y_pred["logits"])[1]
-        tags, _ = self.task.tags(y_pred, y_true[:, :length] >= 0)
+        tags = self.task.tags(y_pred, y_true[:, :length] >= 0)
         super().update_state(y_true[:, :length], tags, sample_weight)
 
 
