@@ -10,6 +10,7 @@ from mmkeras.layers.composite import Composite
 from mmkeras.layers.positions import LearnedPositions
 from mmkeras.layers.sizes import Size, size_of
 from mmkeras.layers.stack import TransformerStack
+from mmkeras.layers.windows import check_window, joined, windows_of
 from mmkeras.tokens import Tokens
 
 
@@ -24,6 +25,12 @@ class TextTransformer(Composite, Encoder):
         max_length: the longest text, in tokens.
         stack: the unbuilt Transformer, such as `Size(...).stack()`.
         dropout: fraction of units dropped in training in front of it.
+        window: reads texts in windows of so many tokens, for texts of thousands of them, at a cost
+            that grows with their length and not with its square; None reads them as a whole.
+        overlap: tokens at either side of a window that it sees too; see `windows_of`.
+
+    Raises:
+        ValueError: the window is not larger than twice the overlap.
 
     Example:
 
@@ -44,6 +51,8 @@ class TextTransformer(Composite, Encoder):
         max_length: int,
         stack: TransformerStack,
         dropout: float = 0.1,
+        window: int | None = None,
+        overlap: int = 0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -51,28 +60,40 @@ class TextTransformer(Composite, Encoder):
             "vocabulary_size": vocabulary_size,
             "max_length": max_length,
             "dropout": dropout,
+            "window": window,
+            "overlap": overlap,
         }
+        if window is not None:
+            check_window(window, overlap)
         self.dim = stack.dim
         self.stack = stack
         policy = self.dtype_policy
         self.embedding = keras.layers.Embedding(
             vocabulary_size, self.dim, name="embedding", dtype=policy
         )
-        self.positions = LearnedPositions(max_length, name="positions", dtype=policy)
+        self.positions = LearnedPositions(window or max_length, name="positions", dtype=policy)
         self.dropout = keras.layers.Dropout(dropout, dtype=policy)
 
     def build(self, tensors_shape: dict[str, Any]) -> None:
-        shape = (*tensors_shape["token_ids"], self.dim)
-        self.embedding.build(tensors_shape["token_ids"])
+        batch, length = tensors_shape["token_ids"]
+        shape = (batch, self.config["window"] or length, self.dim)
+        self.embedding.build(shape[:2])
         self.positions.build(shape)
         self.stack.build(shape)
 
     def call(self, tensors: dict[str, Any], training: bool | None = None) -> Tokens:
         """`token_ids` int [B, T] to tokens [B, T, D]."""
         ids = tensors["token_ids"]
-        mask = ops.not_equal(ids, 0)
+        window, overlap = self.config["window"], self.config["overlap"]
+        if window is None:
+            return Tokens(self._encoded(ids, training), ops.not_equal(ids, 0))
+        length = ids.shape[1] or ops.shape(ids)[1]
+        values = self._encoded(windows_of(ids, window, overlap), training)
+        return Tokens(joined(values, length, window, overlap), ops.not_equal(ids, 0))
+
+    def _encoded(self, ids: Any, training: bool | None) -> Any:
         values = self.dropout(self.positions(self.embedding(ids)), training=training)
-        return Tokens(self.stack(values, attention_mask=mask, training=training), mask)
+        return self.stack(values, attention_mask=ops.not_equal(ids, 0), training=training)
 
     def compute_output_shape(self, tensors_shape: dict[str, Any]) -> Tokens:
         shape = tensors_shape["token_ids"]
