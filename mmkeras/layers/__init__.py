@@ -18,7 +18,13 @@ from mmkeras.layers.linear_chain import LinearChain
 from mmkeras.layers.masks import AttentionMask
 from mmkeras.layers.modality_dropout import ModalityDropout
 from mmkeras.layers.multi_head_attention import MultiHeadAttention
-from mmkeras.layers.pooling import FieldPooling, masked_mean
+from mmkeras.layers.pooling import (
+    AttentionPooling,
+    FieldPooling,
+    first_token,
+    masked_max,
+    masked_mean,
+)
 from mmkeras.layers.positions import LearnedPositions, SinusoidalPositions, sinusoids
 from mmkeras.layers.relative_bias import RelativeBias
 from mmkeras.layers.residual import Residual
@@ -36,6 +42,7 @@ __all__ = [
     "ALiBi",
     "AttentionBias",
     "AttentionMask",
+    "AttentionPooling",
     "Composite",
     "ConformerBlock",
     "ConformerConvolution",
@@ -75,6 +82,8 @@ __all__ = [
     "checkpointed",
     "copied",
     "dot_product_attention",
+    "first_token",
+    "masked_max",
     "masked_mean",
     "mel_filters",
     "plain_attention",

@@ -10,9 +10,13 @@ import tensorflow as tf
 from keras import ops
 
 from mmkeras.contracts.task import NO_ORIGINS, Task, Tensors
-from mmkeras.layers.pooling import FieldPooling, masked_mean
+from mmkeras.layers.pooling import FieldPooling, check_pool, masked_mean
 from mmkeras.losses.cross_entropy import binary_cross_entropy, cross_entropy
+from mmkeras.metrics.by_class import AUC, F1
+from mmkeras.metrics.matthews_correlation import MatthewsCorrelation
 from mmkeras.tokens import Tokens
+
+_MEASURES = ("accuracy", "f1", "micro_f1", "mcc", "auc")
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -33,13 +37,20 @@ class Classification(Task):
             count 1) or as one number for each class.
         separator: stands between the labels of one sample in a raw label.
         dropout: fraction of each field's pooled features dropped in training.
+        pool: how the tokens of a field become one: `"mean"`, `"max"`, `"first"` (BERT's `[CLS]`)
+            or `"attention"`.
+        measures: the metrics, of `"accuracy"`, `"f1"` (the mean over classes), `"micro_f1"`,
+            `"mcc"` (Matthews correlation; single labels alone) and `"auc"` (area under the ROC
+            curve, mean over classes; Keras' sum over 200 thresholds, which is coarse where
+            probabilities crowd at 0 and 1).
         vote_loss: how much the mean loss of the single votes counts beside that of their mean. It
             keeps a field that learns fast from stopping the others (Wang, Tran & Feiszli 2020,
             "What Makes Training Multi-Modal Classification Networks Hard?").
 
     Raises:
-        ValueError: fewer than two classes (one with `multi_label`), a class that is empty, occurs
-            twice or holds the separator; weights of unknown classes or of the wrong number.
+        ValueError: an unknown pool or measure; fewer than two classes (one with `multi_label`), a
+            class that is empty, occurs twice or holds the separator; weights of unknown classes or
+            of the wrong number.
 
     Example:
 
@@ -54,6 +65,8 @@ class Classification(Task):
     class_weights: tuple[float, ...] | None = None
     separator: str = "|"
     dropout: float = 0.1
+    pool: str = "mean"
+    measures: tuple[str, ...] = ("accuracy", "f1")
     vote_loss: float = 0.0
 
     def __init__(
@@ -64,6 +77,8 @@ class Classification(Task):
         class_weights: Mapping[str, float] | Iterable[float] | None = None,
         separator: str = "|",
         dropout: float = 0.1,
+        pool: str = "mean",
+        measures: Iterable[str] = ("accuracy", "f1"),
         vote_loss: float = 0.0,
     ):
         if isinstance(classes, str):
@@ -84,6 +99,11 @@ class Classification(Task):
             raise ValueError(f"label_smoothing must be in [0, 1); got {label_smoothing}.")
         if vote_loss < 0:
             raise ValueError(f"vote_loss must be at least 0; got {vote_loss}.")
+        check_pool(pool)
+        measures = tuple(measures)
+        known = set(_MEASURES) - ({"mcc"} if multi_label else set())
+        if not set(measures) <= known:
+            raise ValueError(f"measures must be among {sorted(known)}; got {list(measures)}.")
         if isinstance(class_weights, Mapping):
             unknown = sorted(set(class_weights) - set(classes))
             if unknown:
@@ -103,6 +123,8 @@ class Classification(Task):
             "class_weights": class_weights,
             "separator": separator,
             "dropout": dropout,
+            "pool": pool,
+            "measures": measures,
             "vote_loss": vote_loss,
         }.items():
             object.__setattr__(self, name, value)
@@ -146,7 +168,11 @@ class Classification(Task):
     def head(self, name: str) -> keras.layers.Layer:
         """Every field votes with its own logits; see `FieldPooling`."""
         return ClassificationHead(
-            len(self.classes), multi_label=self.multi_label, dropout=self.dropout, name=name
+            len(self.classes),
+            multi_label=self.multi_label,
+            dropout=self.dropout,
+            pool=self.pool,
+            name=name,
         )
 
     def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
@@ -166,12 +192,21 @@ class Classification(Task):
         return loss
 
     def metrics(self) -> dict[str, list[keras.metrics.Metric]]:
-        """Accuracy; with `multi_label`, binary accuracy and macro F1 at one half."""
-        if self.multi_label:
-            accuracy = keras.metrics.BinaryAccuracy(name="accuracy")
-            f1 = keras.metrics.F1Score(average="macro", threshold=0.5, name="f1")
-            return {"probabilities": [accuracy, f1]}
-        return {"probabilities": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]}
+        """The `measures`; with `multi_label`, accuracy and F1 ask for at least one half."""
+        size, many = len(self.classes), self.multi_label
+        threshold = 0.5 if many else None
+        made = {
+            "accuracy": lambda: (
+                keras.metrics.BinaryAccuracy(name="accuracy")
+                if many
+                else keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+            ),
+            "f1": lambda: F1(size, average="macro", threshold=threshold, name="f1"),
+            "micro_f1": lambda: F1(size, average="micro", threshold=threshold, name="micro_f1"),
+            "mcc": lambda: MatthewsCorrelation(size, name="mcc"),
+            "auc": lambda: AUC(size, name="auc"),
+        }
+        return {"probabilities": [made[name]() for name in self.measures]}
 
     def decode(
         self, outputs: dict[str, tf.Tensor], origins: Tensors = NO_ORIGINS
@@ -213,16 +248,23 @@ class ClassificationHead(keras.layers.Layer):
     Args:
         num_classes: K.
         multi_label: probabilities by sigmoid instead of softmax.
-        dropout: see `FieldPooling`.
+        dropout, pool: see `FieldPooling`.
     """
 
     def __init__(
-        self, num_classes: int, multi_label: bool = False, dropout: float = 0.0, **kwargs: Any
+        self,
+        num_classes: int,
+        multi_label: bool = False,
+        dropout: float = 0.0,
+        pool: str = "mean",
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.multi_label = multi_label
-        self.pooling = FieldPooling(num_classes, dropout, name="pooling", dtype=self.dtype_policy)
+        self.pooling = FieldPooling(
+            num_classes, dropout, pool, name="pooling", dtype=self.dtype_policy
+        )
 
     def build(self, tokens_shape: Mapping[str, Tokens]) -> None:
         self.pooling.build(tokens_shape)
@@ -247,4 +289,5 @@ class ClassificationHead(keras.layers.Layer):
             "num_classes": self.num_classes,
             "multi_label": self.multi_label,
             "dropout": self.pooling.dropout.rate,
+            "pool": self.pooling.pool,
         }

@@ -1,8 +1,9 @@
 """Pooling against NumPy's masked mean, and who has a voice."""
 
 import numpy as np
+import pytest
 
-from mmkeras.layers import FieldPooling, masked_mean
+from mmkeras.layers import AttentionPooling, FieldPooling, first_token, masked_max, masked_mean
 from mmkeras.tokens import Tokens
 
 RNG = np.random.default_rng(0)
@@ -39,3 +40,36 @@ def test_every_present_field_has_one_voice():
     np.testing.assert_allclose(both[1], voices["a"][1], atol=1e-5)
     np.testing.assert_allclose(both[2], voices["b"][2], atol=1e-5)
     assert not both[3].any()
+
+
+@pytest.mark.parametrize("pool", ["max", "first", "attention"])
+def test_pools_are_numpys(pool):
+    values, _ = tokens(1, 1, 1)
+    mask = np.array([[1, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]], bool)
+    values[0, 1] = np.inf
+    layer = AttentionPooling()
+    layer.build(values.shape)
+    layer.score.set_weights([RNG.normal(size=(6, 1))])
+    pooled = {"max": masked_max, "first": first_token, "attention": layer}[pool](values, mask)
+    for row in range(2):
+        kept = values[row][mask[row]]
+        score = np.exp(kept @ layer.score.get_weights()[0][:, 0])
+        expected = {
+            "max": kept.max(axis=0),
+            "first": values[row, 0] * mask[row, 0],
+            "attention": (score / score.sum()) @ kept,
+        }[pool]
+        np.testing.assert_allclose(np.array(pooled)[row], expected, atol=1e-5)
+    assert not np.array(pooled)[2].any()
+
+
+def test_attention_begins_as_the_mean():
+    values, mask = tokens(1, 1)
+    np.testing.assert_allclose(
+        AttentionPooling()(values, mask), masked_mean(values, mask), atol=1e-6
+    )
+
+
+def test_an_unknown_pool_is_named():
+    with pytest.raises(ValueError, match=r"pool must be one of .*'mean'.*; got 'median'"):
+        FieldPooling(dim=5, pool="median")

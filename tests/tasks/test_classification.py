@@ -56,6 +56,15 @@ def test_an_unknown_label_is_named_with_those_that_are_known(task, label):
     assert "cat, dog, tree" in str(caught.value)
 
 
+@pytest.mark.parametrize("task", [ONE, MANY])
+def test_measures_by_name(task):
+    names = ["auc", "micro_f1"] if task.multi_label else ["mcc", "auc"]
+    task = dataclasses.replace(task, measures=names)
+    assert [metric.name for metric in task.metrics()["probabilities"]] == names
+    with pytest.raises(ValueError, match=r"measures must be among .*; got \["):
+        dataclasses.replace(task, measures=["recall"])
+
+
 def test_loss_weighs_classes():
     task = Classification(["cat", "dog"], class_weights={"dog": 3.0})
     assert task.class_weights == (1.0, 3.0)
