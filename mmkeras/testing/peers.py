@@ -1,13 +1,30 @@
 """The same tokenizer by the `tokenizers` package, to compare ours with."""
 
+import base64
 import functools
 
 import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, processors
 
-from mmkeras.tokenizers import ByteBPE, Tokenizer, WordPiece
+from mmkeras.tokenizers import ByteBPE, Tokenizer, Unigram, WordPiece
 from mmkeras.tokenizers.pretokenization import CLIP_PATTERN
 from mmkeras.tokenizers.wordpiece import MAX_WORD_LENGTH
+
+#: Marks a piece that no text is cut into; no text holds it.
+HIDDEN = "\U0010ffff"
+#: What steps of normalization are called there.
+STEPS = {
+    **{form: getattr(normalizers, form) for form in ("NFC", "NFD", "NFKC", "NFKD")},
+    "lowercase": normalizers.Lowercase,
+    "nmt": normalizers.Nmt,
+    "strip_accents": normalizers.StripAccents,
+    "strip_left": lambda: normalizers.Strip(right=False),
+    "strip_right": lambda: normalizers.Strip(left=False),
+    "collapse_blanks": lambda: normalizers.Replace(Regex(" {2,}"), " "),
+    "quotes": lambda: normalizers.Sequence(
+        [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+    ),
+}
 
 
 @functools.singledispatch
@@ -39,6 +56,7 @@ def _(tokenizer: WordPiece) -> tokenizers.Tokenizer:
         strip_accents=tokenizer.strip_accents, lowercase=tokenizer.lowercase
     )
     same.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    same.decoder = decoders.WordPiece(cleanup=False)
     return same
 
 
@@ -61,6 +79,34 @@ def _(tokenizer: ByteBPE) -> tokenizers.Tokenizer:
         words = pre_tokenizers.Split(Regex(CLIP_PATTERN), behavior="removed", invert=True)
         same.pre_tokenizer = pre_tokenizers.Sequence([words, level])
     same.post_processor = processors.ByteLevel(trim_offsets=tokenizer.trim_offsets)
+    return same
+
+
+@peer.register
+def _(tokenizer: Unigram) -> tokenizers.Tokenizer:
+    if tokenizer.rule == "sentencepiece":
+        raise NotImplementedError("tokenizers reads no text by the rule of SentencePiece.")
+    hidden = {*tokenizer.special.names, *tokenizer.control}
+    pieces = [
+        (HIDDEN + piece if piece in hidden else piece, score)
+        for piece, score in zip(tokenizer.vocabulary, tokenizer.scores)
+    ]
+    model = models.Unigram(pieces, tokenizer.unknown_id, tokenizer.byte_fallback)
+    same = tokenizers.Tokenizer(model)
+    rules = base64.b64decode(tokenizer.charsmap)
+    same.normalizer = normalizers.Sequence(
+        [
+            normalizers.Precompiled(rules) if name == "precompiled" else STEPS[name]()
+            for name in tokenizer.normalization
+        ]
+    )
+    scheme = "always" if tokenizer.prefix_space else "never"
+    meta = pre_tokenizers.Metaspace(prepend_scheme=scheme)
+    parted = [pre_tokenizers.WhitespaceSplit()] if tokenizer.rule == "whitespace" else []
+    same.pre_tokenizer = pre_tokenizers.Sequence([*parted, meta])
+    same.decoder = decoders.Metaspace(prepend_scheme=scheme)
+    if tokenizer.byte_fallback:
+        same.decoder = decoders.Sequence([decoders.ByteFallback(), same.decoder])
     return same
 
 

@@ -4,6 +4,15 @@ from mmkeras.tokenizers.byte_bpe import ByteBPE
 from mmkeras.tokenizers.files import read
 from mmkeras.tokenizers.hashed_ngrams import HashedNgrams
 from mmkeras.tokenizers.tokenizer import SpecialTokens, Tokenizer
+from mmkeras.tokenizers.unigram import Unigram
 from mmkeras.tokenizers.wordpiece import WordPiece
 
-__all__ = ["ByteBPE", "HashedNgrams", "SpecialTokens", "Tokenizer", "WordPiece", "read"]
+__all__ = [
+    "ByteBPE",
+    "HashedNgrams",
+    "SpecialTokens",
+    "Tokenizer",
+    "Unigram",
+    "WordPiece",
+    "read",
+]

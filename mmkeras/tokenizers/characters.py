@@ -59,10 +59,16 @@ class Characters(NamedTuple):
 
     def prefixed(self, code: int, wanted: tf.Tensor) -> "Characters":
         """The characters with another one before those that are `wanted` (bool [N])."""
-        places = tf.repeat(tf.range(tf.size(wanted, tf.int64)), 1 + tf.cast(wanted, tf.int32))
-        taken = self.take(places)
-        added = tf.gather(wanted, places) & (places != shifted(places, 1, -1))
-        return taken._replace(codes=tf.where(added, code, taken.codes))
+        before = tf.where(wanted)[:, 0]
+        added = before + tf.range(tf.size(before, tf.int64))
+        size = tf.size(wanted, tf.int64) + tf.size(added, tf.int64)
+        is_added = tf.scatter_nd(added[:, None], tf.ones_like(added, tf.int32), size[None])
+        places = tf.range(size) - tf.cast(tf.cumsum(is_added, exclusive=True), tf.int64)
+        return Characters(
+            tf.where(is_added > 0, code, tf.gather(self.codes, places)),
+            self.splits + lower_bound(before, self.splits),
+            tf.gather(self.origins, places),
+        )
 
 
 def decode(texts: tf.Tensor) -> Characters:
@@ -120,6 +126,11 @@ def byte_starts(texts: tf.Tensor) -> tf.Tensor:
         ).char_to_byte_starts,
         tf.int32,
     )
+
+
+def utf8_lengths(codes: tf.Tensor) -> tf.Tensor:
+    """How many bytes code points take in UTF-8: int32 [N]."""
+    return 1 + tf.add_n([tf.cast(codes >= least, tf.int32) for least in (0x80, 0x800, 0x10000)])
 
 
 def shifted(values: tf.Tensor, by: int, fill: int | bool) -> tf.Tensor:

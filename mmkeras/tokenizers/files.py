@@ -1,7 +1,8 @@
-"""Tokenizers from the files that others write: `tokenizer.json`, `vocab.txt`, `vocab.json`.
+"""Tokenizers from the files that others write: `tokenizer.json`, `vocab.txt`, `spiece.model`, ...
 
-`tokenizer.json` is what the `tokenizers` package saves, `vocab.txt` comes with BERT, and
-`vocab.json` with `merges.txt` beside it comes with GPT-2, RoBERTa, Whisper and CLIP.
+`tokenizer.json` is what the `tokenizers` package saves, `vocab.txt` comes with BERT, `vocab.json`
+with `merges.txt` beside it comes with GPT-2, RoBERTa, Whisper and CLIP, and a `.model` is what
+SentencePiece saves, as it comes with T5, ALBERT and XLM-RoBERTa.
 """
 
 import json
@@ -12,11 +13,21 @@ from typing import Any
 from mmkeras.tokenizers.byte_bpe import ByteBPE
 from mmkeras.tokenizers.normalization import STEPS
 from mmkeras.tokenizers.pretokenization import CLIP_PATTERN
+from mmkeras.tokenizers.sentencepiece_file import unigram
 from mmkeras.tokenizers.subwords import SubwordTokenizer
 from mmkeras.tokenizers.tokenizer import SpecialTokens
+from mmkeras.tokenizers.unigram import BLANK, Unigram
 from mmkeras.tokenizers.wordpiece import CONTINUATION, MAX_WORD_LENGTH, WordPiece
 
-_NAMES = ("tokenizer.json", "vocab.txt", "vocab.json")
+_NAMES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "sentencepiece.model",
+    "tokenizer.model",
+)
 #: The names that are commonly given to special tokens.
 _KNOWN = {
     "pad": ("[PAD]", "<pad>"),
@@ -26,6 +37,15 @@ _KNOWN = {
     "mask": ("[MASK]", "<mask>"),
 }
 
+_STEP_NAMES = {"Lowercase": "lowercase", "StripAccents": "strip_accents", "Nmt": "nmt"}
+#: What is replaced, and by what, to the step that does it.
+_REPLACED = {
+    (" {2,}", " "): ["collapse_blanks"],
+    (" {2,}", BLANK): ["collapse_blanks"],
+    ("``", '"'): ["quotes"],
+    ("''", '"'): ["quotes"],
+}
+
 
 def read(path: str | Path, **fields: Any) -> SubwordTokenizer:
     """The tokenizer that a file, or the files of a folder, describe.
@@ -33,8 +53,8 @@ def read(path: str | Path, **fields: Any) -> SubwordTokenizer:
     Special tokens are known by their usual names, such as `[PAD]` or `<pad>`.
 
     Args:
-        path: a `tokenizer.json`, a `vocab.txt`, a `vocab.json` with a `merges.txt` beside it, or a
-            folder that holds one of these.
+        path: a `tokenizer.json`, a `vocab.txt`, a `vocab.json` with a `merges.txt` beside it, a
+            SentencePiece `.model` of type unigram, or a folder that holds one of these.
         **fields: fields of the tokenizer that the file does not tell or that shall differ, such as
             `lowercase=False` for the `vocab.txt` of a cased BERT, or `special`.
 
@@ -63,6 +83,8 @@ def read(path: str | Path, **fields: Any) -> SubwordTokenizer:
     try:
         if path.suffix == ".txt":
             return _wordpiece(_lines(path), **fields)
+        if path.suffix == ".model":
+            return unigram(path.read_bytes(), _KNOWN, **fields)
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError(f"the file holds a {type(content).__name__} instead of an object")
@@ -91,6 +113,8 @@ def _described(content: Mapping[str, Any], **fields: Any) -> SubwordTokenizer:
     unknown = model.get("unk_token")
     kind = model.get("type") or ("BPE" if "merges" in model else "WordPiece")
     added = {token["content"]: token["id"] for token in content.get("added_tokens") or ()}
+    if kind == "Unigram":
+        return _unigram(content, added, **fields)
     vocabulary = _in_order({**model["vocab"], **added})
     if kind == "WordPiece":
         _expect("model", model, "continuing_subword_prefix", CONTINUATION)
@@ -101,7 +125,7 @@ def _described(content: Mapping[str, Any], **fields: Any) -> SubwordTokenizer:
             _expect("model", model, name, None)
         merges = (m if isinstance(m, str) else " ".join(m) for m in model["merges"])
         return _byte_bpe(vocabulary, merges, unknown, **_byte_level(content) | fields)
-    raise ValueError(f"model.type is {kind!r}; 'WordPiece' and 'BPE' are supported.")
+    raise ValueError(f"model.type is {kind!r}; 'WordPiece', 'BPE' and 'Unigram' are supported.")
 
 
 def _bert(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,7 +154,7 @@ def _byte_level(content: Mapping[str, Any]) -> dict[str, Any]:
     steps = _parts(content.get("normalizer"), "normalizers")
     # White space becomes blanks, which these words do not hold.
     names = [step["type"] for step in steps if not (patterns and step["type"] == "Replace")]
-    names = ["lowercase" if name == "Lowercase" else name for name in names]
+    names = [_STEP_NAMES.get(name, name) for name in names]
     unknown = [name for name in names if name not in STEPS]
     if unknown:
         raise ValueError(f"normalizer has {unknown}; {list(STEPS)} are supported.")
@@ -139,6 +163,83 @@ def _byte_level(content: Mapping[str, Any]) -> dict[str, Any]:
     processor = content.get("post_processor") or {}
     fields["trim_offsets"] = bool(processor.get("trim_offsets", False))
     return fields
+
+
+def _unigram(content: Mapping[str, Any], added: Mapping[str, int], **fields: Any) -> Unigram:
+    """The tokenizer of a `tokenizer.json` whose model is `Unigram`."""
+    model = content["model"]
+    scores = {piece: float(score) for piece, score in model["vocab"]}
+    if len(scores) < len(model["vocab"]):
+        raise ValueError("model.vocab holds a piece more than once; every piece has to stand once.")
+    unknown = model.get("unk_id")
+    if unknown is not None and not 0 <= unknown < len(scores):
+        raise ValueError(f"model.unk_id is {unknown}; there are {len(scores)} pieces.")
+    name = None if unknown is None else list(scores)[unknown]
+    vocabulary = _in_order({**{piece: id_ for id_, piece in enumerate(scores)}, **added})
+    special = _special((*added, *([] if name is None else [name])), name)
+    told = _metaspace(content) | {
+        "special": special,
+        "control": tuple(p for p in added if p not in special.names),
+        "byte_fallback": bool(model.get("byte_fallback")),
+    }
+    told |= _charsmap(content, told["rule"] == "whitespace")
+    return Unigram(vocabulary, tuple(scores.get(p, 0.0) for p in vocabulary), **told | fields)
+
+
+def _metaspace(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pre-tokenizer says of white space, as fields of a `Unigram`."""
+    *before, meta = _parts(content.get("pre_tokenizer"), "pretokenizers")
+    _expect("pre_tokenizer", meta, "type", "Metaspace")
+    _expect("pre_tokenizer", meta, "replacement", BLANK)
+    if not meta.get("split", True):
+        raise ValueError("pre_tokenizer.split is false; true is supported.")
+    if before and [part.get("type") for part in before] != ["WhitespaceSplit"]:
+        raise ValueError(
+            f"pre_tokenizer has {[part.get('type') for part in before]} before Metaspace; "
+            "'WhitespaceSplit' is supported."
+        )
+    scheme = meta.get("prepend_scheme") or ("always" if meta.get("add_prefix_space") else "never")
+    if scheme not in ("always", "never", "first") or (before and scheme == "first"):
+        raise ValueError(
+            f"pre_tokenizer.prepend_scheme is {scheme!r}; 'always' and 'never' are supported, and "
+            "'first' without WhitespaceSplit."
+        )
+    return {"rule": "whitespace" if before else "metaspace", "prefix_space": scheme != "never"}
+
+
+def _charsmap(content: Mapping[str, Any], parted: bool) -> dict[str, Any]:
+    """What a normalizer says, before text is parted at white space or not, as fields."""
+    steps: list[str] = []
+    charsmap = ""
+    parts = _parts(content.get("normalizer"), "normalizers")
+    for part in parts:
+        kind = part["type"]
+        if kind == "Precompiled":
+            if charsmap:
+                raise ValueError("normalizer has more than one Precompiled; one is supported.")
+            charsmap = part["precompiled_charsmap"] or ""
+            steps += ["precompiled"] if charsmap else []
+        elif kind == "Strip":
+            sides = ("left", "right")
+            steps += [f"strip_{side}" for side in sides if part.get(f"strip_{side}", True)]
+        elif kind == "Replace" and part["content"] == BLANK and (parted or part != parts[-1]):
+            raise ValueError(
+                f"normalizer replaces {part['pattern']} by {BLANK!r} before another step or "
+                "WhitespaceSplit; as the last step, without WhitespaceSplit, it is supported."
+            )
+        elif kind == "Replace":
+            steps += _REPLACED.get((*part["pattern"].values(), part["content"]), [str(part)])
+        else:
+            steps.append(_STEP_NAMES.get(kind, kind))
+    known = (*STEPS, "precompiled")
+    unknown = [name for name in steps if name not in known]
+    if unknown:
+        raise ValueError(f"normalizer has {unknown}; {list(known)} are supported.")
+    # Both replacements of quotes are one step.
+    if steps.count("quotes") != 2 * (steps[:2] == ["quotes"] * 2):
+        raise ValueError("normalizer replaces one kind of quotes; both, first, are supported.")
+    steps = steps[steps[:1] == ["quotes"] :]
+    return {"normalization": tuple(steps), "charsmap": charsmap}
 
 
 def _wordpiece(vocabulary: Iterable[str], unknown: str | None = None, **fields: Any) -> WordPiece:

@@ -7,7 +7,8 @@ the order and the composition of combining marks, is the algorithm of Unicode St
 
 import functools
 import unicodedata
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -18,13 +19,27 @@ from mmkeras.tokenizers.characters import (
     CharacterTable,
     assigned,
     each,
+    lower_bound,
+    matching,
     shifted,
     spread,
 )
 from mmkeras.tokenizers.lookup import static_table
 
+_BLANK = ord(" ")
 # A character that becomes no or several ones is moved by this much and its place in their list.
 _SEVERAL = 1 << 24
+
+
+class Step(Protocol):
+    """What is done to characters."""
+
+    #: What an export has to track.
+    resources: Any
+
+    def __call__(self, characters: Characters) -> Characters:
+        """The characters after it."""
+        ...
 
 
 class CharacterMap:
@@ -192,6 +207,137 @@ def ordered(characters: Characters, classes: CharacterTable) -> Characters:
     return characters._replace(codes=codes, origins=origins)
 
 
+class Strip:
+    """Removes white space at the ends of texts.
+
+    Args:
+        left: what is removed from the left, bool [0x110000].
+        right: what is removed from the right.
+
+    Example:
+
+    >>> from mmkeras.tokenizers.characters import decode
+    >>> characters = step("strip_right")(decode(tf.constant([" a b \u3000"])))
+    >>> "".join(map(chr, characters.codes.numpy()))
+    ' a b'
+    """
+
+    #: What an export has to track: nothing.
+    resources = ()
+
+    def __init__(self, left: np.ndarray, right: np.ndarray):
+        self.left, self.right = (CharacterTable.of(~x.astype(bool)) for x in (left, right))
+
+    def __call__(self, characters: Characters) -> Characters:
+        """The texts without white space at their ends."""
+        codes, splits = characters.codes, characters.splits
+        starts, ends = splits[:-1], splits[1:]
+        firsts = tf.gather(codes, tf.boolean_mask(starts, ends > starts))
+        lasts = tf.gather(codes, tf.boolean_mask(ends, ends > starts) - 1)
+        calm = tf.reduce_all(self.left(firsts) > 0) & tf.reduce_all(self.right(lasts) > 0)
+        return Characters(*tf.cond(calm, lambda: characters, lambda: self._stripped(characters)))
+
+    def _stripped(self, characters: Characters) -> Characters:
+        codes, splits = characters.codes, characters.splits
+        size = splits[-1:]
+        stays_left, stays_right = (
+            tf.where(table(codes) > 0)[:, 0] for table in (self.left, self.right)
+        )
+        first = tf.gather(
+            tf.concat([stays_left, size], axis=0), lower_bound(stays_left, splits[:-1])
+        )
+        last = tf.gather(
+            tf.concat([[-1], stays_right], axis=0), lower_bound(stays_right, splits[1:])
+        )
+        rows = tf.raw_ops.RaggedRange(
+            starts=first,
+            limits=tf.maximum(tf.minimum(last + 1, splits[1:]), first),
+            deltas=tf.constant(1, tf.int64),
+        )
+        places = rows.rt_dense_values
+        return Characters(
+            tf.gather(codes, places), rows.rt_nested_splits, tf.gather(characters.origins, places)
+        )
+
+
+class CollapseBlanks:
+    """Makes one of several blanks in a row, in the place of the last one.
+
+    Example:
+
+    >>> from mmkeras.tokenizers.characters import decode
+    >>> characters = CollapseBlanks()(decode(tf.constant(["a   b"])))
+    >>> "".join(map(chr, characters.codes.numpy())), characters.origins.numpy().tolist()
+    ('a b', [0, 3, 4])
+    """
+
+    #: What an export has to track: nothing.
+    resources = ()
+
+    def __call__(self, characters: Characters) -> Characters:
+        """The texts without blanks that another one follows."""
+        blank = characters.codes == _BLANK
+        several = blank & shifted(blank, -1, False)
+
+        def collapsed() -> Characters:
+            ends_row = shifted(characters.row_starts(), -1, True)
+            return characters.take(tf.where(~several | ends_row)[:, 0])
+
+        return Characters(*tf.cond(tf.reduce_any(several), collapsed, lambda: characters))
+
+
+class Quotes:
+    """Makes `"` of two backquotes or two apostrophes, in the place of the second one.
+
+    Example:
+
+    >>> from mmkeras.tokenizers.characters import decode
+    >>> characters = Quotes()(decode(tf.constant(["``a''b"])))
+    >>> "".join(map(chr, characters.codes.numpy())), characters.origins.numpy().tolist()
+    ('"a"b', [1, 2, 4, 5])
+    """
+
+    #: What an export has to track: nothing.
+    resources = ()
+
+    def __call__(self, characters: Characters) -> Characters:
+        """The texts with such quotes."""
+        codes = characters.codes
+        quote = (codes == ord("`")) | (codes == ord("'"))
+        first = characters.row_starts() | (codes != shifted(codes, 1, -1))
+        several = quote & ~first
+
+        def joined() -> Characters:
+            place = tf.range(tf.size(codes))
+            run = tf.gather(tf.where(first)[:, 0], tf.cumsum(tf.cast(first, tf.int32)) - 1)
+            second = several & ((place - tf.cast(run, tf.int32)) % 2 == 1)
+            changed = characters._replace(codes=tf.where(second, ord('"'), codes))
+            return changed.take(tf.where(~shifted(second, -1, False))[:, 0])
+
+        return Characters(*tf.cond(tf.reduce_any(several), joined, lambda: characters))
+
+
+class ExtraBlanks:
+    """Removes what SentencePiece's `remove_extra_whitespaces` does.
+
+    Blanks at both ends, a `▁` at the right end as well, and of several blanks in a row all but one.
+    """
+
+    #: What an export has to track: nothing.
+    resources = ()
+
+    def __init__(self):
+        left, right = np.zeros((2, 0x110000), bool)
+        left[_BLANK] = right[_BLANK] = right[ord("▁")] = True
+        self._steps = Strip(left, right), CollapseBlanks()
+
+    def __call__(self, characters: Characters) -> Characters:
+        """The texts without such blanks."""
+        for one in self._steps:
+            characters = one(characters)
+        return characters
+
+
 _NORMALIZERS = {
     "NFC": tokenizers.normalizers.NFC,
     "NFD": tokenizers.normalizers.NFD,
@@ -199,10 +345,18 @@ _NORMALIZERS = {
     "NFKD": tokenizers.normalizers.NFKD,
     "lowercase": tokenizers.normalizers.Lowercase,
     "nmt": tokenizers.normalizers.Nmt,
+    "strip_accents": tokenizers.normalizers.StripAccents,
 }
 FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+_OTHERS = {
+    "strip_left": lambda: Strip(matching(r"\s"), np.zeros(0x110000)),
+    "strip_right": lambda: Strip(np.zeros(0x110000), matching(r"\s")),
+    "collapse_blanks": CollapseBlanks,
+    "extra_blanks": ExtraBlanks,
+    "quotes": Quotes,
+}
 #: The names of what `step` makes.
-STEPS = tuple(_NORMALIZERS)
+STEPS = (*_NORMALIZERS, *_OTHERS)
 
 
 @functools.cache
@@ -264,15 +418,16 @@ def bert(lowercase: bool, strip_accents: bool) -> CharacterMap:
 
 
 @functools.cache
-def step(name: str) -> CharacterMap | NormalForm:
+def step(name: str) -> Step:
     """A step of normalization by its name, one of `STEPS`."""
+    if name in _OTHERS:
+        return _OTHERS[name]()
     return NormalForm(name) if name in FORMS else character_map(name)
 
 
-def check_steps(kind: str, steps: tuple[str, ...]) -> None:
-    """Raises ValueError if there is no such step."""
-    unknown = [name for name in steps if name not in STEPS]
+def check_steps(kind: str, steps: Collection[str], more: Collection[str] = ()) -> None:
+    """Raises ValueError if there is no such step, nor are there `more` of that name."""
+    known = [*STEPS, *more]
+    unknown = [name for name in steps if name not in known]
     if unknown:
-        raise ValueError(
-            f"{kind}: normalization names {unknown}; the steps there are: {list(STEPS)}."
-        )
+        raise ValueError(f"{kind}: normalization names {unknown}; the steps there are: {known}.")

@@ -147,5 +147,18 @@ def bert(characters: Characters) -> tuple[Characters, tf.Tensor]:
     return characters.take(inside), tf.gather(first, inside)
 
 
+def blanks(characters: Characters) -> tuple[Characters, tf.Tensor]:
+    """Words that a blank begins, which is part of them; no character is left out.
+
+    Example:
+
+    >>> from mmkeras.tokenizers.characters import decode
+    >>> _, first = blanks(decode(tf.constant(["to be"])))
+    >>> tf.where(first)[:, 0].numpy().tolist()
+    [0, 2]
+    """
+    return characters, characters.row_starts() | (characters.codes == _BLANK)
+
+
 #: The rules by their names, as tokenizers state them.
 RULES: dict[str, Rule] = {"gpt2": gpt2, "clip": clip}

@@ -8,10 +8,18 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from mmkeras.tokenizers.characters import Characters, byte_starts, decode, lower_bound
+from mmkeras.tokenizers.characters import (
+    Characters,
+    byte_starts,
+    decode,
+    lower_bound,
+    utf8_lengths,
+)
 from mmkeras.tokenizers.tokenizer import SpecialTokens, Tokenizer
 
 UNITS = ("characters", "bytes")
+#: What a piece that is one byte is called, as in SentencePiece.
+BYTE_PIECES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 
 
 class Pieces(NamedTuple):
@@ -240,11 +248,6 @@ def interleaved(whole: tf.Tensor, whole_lengths: tf.Tensor, parts: WordPieces) -
     lengths = tf.concat([tf.gather(whole_lengths, there), parts.lengths], axis=0)
     splits, place = _rows(splits, tf.range(tf.size(token_ids)), index)
     return WordPieces(splits, tf.gather(token_ids, place), tf.gather(lengths, place))
-
-
-def utf8_lengths(codes: tf.Tensor) -> tf.Tensor:
-    """How many bytes code points take in UTF-8: int32 [N]."""
-    return 1 + tf.add_n([tf.cast(codes >= least, tf.int32) for least in (0x80, 0x800, 0x10000)])
 
 
 def check_vocabulary(kind: str, vocabulary: Sequence[str], special: SpecialTokens) -> None:
