@@ -1,6 +1,8 @@
 """Tokenizers in core TensorFlow operations: the same in `tf.data` and in an exported model."""
 
 from mmkeras.tokenizers.byte_bpe import ByteBPE
+from mmkeras.tokenizers.byte_tokenizer import ByteTokenizer
+from mmkeras.tokenizers.character_tokenizer import CharacterTokenizer
 from mmkeras.tokenizers.files import read
 from mmkeras.tokenizers.hashed_ngrams import HashedNgrams
 from mmkeras.tokenizers.tokenizer import SpecialTokens, Tokenizer
@@ -9,6 +11,8 @@ from mmkeras.tokenizers.wordpiece import WordPiece
 
 __all__ = [
     "ByteBPE",
+    "ByteTokenizer",
+    "CharacterTokenizer",
     "HashedNgrams",
     "SpecialTokens",
     "Tokenizer",
