@@ -1,4 +1,4 @@
-"""The contract suite: does a modality, an encoder, a fusion or a task keep its contract?
+"""The contract suite: does a modality, a tokenizer, an encoder, ... keep its contract?
 
 Each check raises an `AssertionError` that says what is broken; no test framework is needed. They
 run on Keras' TensorFlow backend, in seconds:
@@ -11,5 +11,6 @@ from mmkeras.testing.encoder import check_encoder
 from mmkeras.testing.fusion import check_fusion
 from mmkeras.testing.modality import check_modality
 from mmkeras.testing.task import check_task
+from mmkeras.testing.tokenizer import check_tokenizer
 
-__all__ = ["check_encoder", "check_fusion", "check_modality", "check_task"]
+__all__ = ["check_encoder", "check_fusion", "check_modality", "check_task", "check_tokenizer"]
