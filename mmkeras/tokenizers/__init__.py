@@ -1,5 +1,6 @@
 """Tokenizers in core TensorFlow operations: the same in `tf.data` and in an exported model."""
 
+from mmkeras.tokenizers.assembly import Assembled, assemble
 from mmkeras.tokenizers.byte_bpe import ByteBPE
 from mmkeras.tokenizers.byte_tokenizer import ByteTokenizer
 from mmkeras.tokenizers.character_tokenizer import CharacterTokenizer
@@ -10,6 +11,7 @@ from mmkeras.tokenizers.unigram import Unigram
 from mmkeras.tokenizers.wordpiece import WordPiece
 
 __all__ = [
+    "Assembled",
     "ByteBPE",
     "ByteTokenizer",
     "CharacterTokenizer",
@@ -18,5 +20,6 @@ __all__ = [
     "Tokenizer",
     "Unigram",
     "WordPiece",
+    "assemble",
     "read",
 ]
