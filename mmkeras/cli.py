@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         ("classify", "one class"),
         ("multi-label", "any number of classes, joined by |"),
         ("regress", "a number"),
+        ("tag", "entities in the text: BIO tags, or spans"),
     ):
         train.add_argument(
             f"--{option}", nargs="+", default=[], metavar="COLUMN", help=f"columns of {what}"
@@ -126,6 +127,7 @@ def _train(given: argparse.Namespace) -> None:
             classify=given.classify,
             multi_label=given.multi_label,
             regress=given.regress,
+            tag=given.tag,
             size=given.size,
             modality_dropout=given.modality_dropout,
             split=split,
@@ -176,7 +178,13 @@ def _predict(given: argparse.Namespace) -> None:
         return
     sample = dict(_pair(text) for text in given.values)
     for task, answer in model.answer(sample).items():
-        print(f"{task}: {answer.get('label', answer.get('value'))}")
+        if "entities" in answer:
+            print(f"{task}: {len(answer['entities'])} entities")
+            for found in answer["entities"]:
+                place = f"{found['start']}-{found['end']}"
+                print(f"    {found['score']:6.1%}  {found['type']}  {found['text']}  ({place})")
+            continue
+        print(f"{task}: {next(iter(answer.values()))}")
         probabilities = answer.get("probabilities", {})
         for name, value in sorted(probabilities.items(), key=lambda item: -item[1])[:5]:
             print(f"    {value:6.1%}  {name}")

@@ -49,6 +49,34 @@ def test_train_evaluate_predict_export(folder, trained, capsys):
         assert "agree with the model" in capsys.readouterr().out
 
 
+def test_entities_from_a_table_to_answers(tmp_path, capsys):
+    people, places = ("Anna", "Zoë", "Tom"), ("Rome", "Köln")
+    rows = [
+        {
+            "note": f"{who} went to {where}.",
+            "names": [[0, len(who), "PERSON"], [at, at + 4, "CITY"]],
+        }
+        for who in people
+        for where in places
+        for at in [len(who) + 9]
+    ]
+    table = tmp_path / "notes.jsonl"
+    table.write_text("\n".join(json.dumps(row) for row in rows * 4))
+    model = str(tmp_path / "run" / "model.keras")
+    learn = ["--text", "note", "--tag", "names", "--size", "tiny", "--out", str(tmp_path / "run")]
+    options = ["--set", "epochs=25", "learning_rate=0.02", "augment=false"]
+    assert cli.main(["train", "--table", str(table), *learn, *options]) == 0
+    capsys.readouterr()
+
+    assert cli.main(["predict", model, "note=Zoë went to Rome."]) == 0
+    lines = [line.split()[1:] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["2", "entities"], ["PERSON", "Zoë", "(0-3)"], ["CITY", "Rome", "(12-16)"]]
+
+    assert cli.main(["predict", model, "--table", str(table)]) == 0
+    first = json.loads(capsys.readouterr().out.splitlines()[0])["names"]["entities"]
+    assert [(e["type"], e["text"]) for e in first] == [("PERSON", "Anna"), ("CITY", "Rome")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -62,7 +90,11 @@ def test_train_evaluate_predict_export(folder, trained, capsys):
         (["train", "emojis", "--out", "FOLDER/x"], "Did you mean 'emoji'"),
         (
             ["train", "--table", "FOLDER/pets.csv", "--text", "note", "--out", "FOLDER/x"],
-            "to classify or to regress",
+            "to classify, to tag or to regress",
+        ),
+        (
+            ["train", "--table", "FOLDER/pets.csv", "--text", "note", "--tag", *LEARN[1:]],
+            "holds no entity",
         ),
         (
             [

@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from mmkeras.contracts.modality import Modality, TensorSpec
 from mmkeras.contracts.source import Source
-from mmkeras.tokenizers.subwords import SubwordTokenizer
+from mmkeras.tokenizers.assembly import LAYOUTS, SIDES, Assembled, assemble, special_ids
+from mmkeras.tokenizers.subwords import Pieces, SubwordTokenizer
 from mmkeras.tokenizers.tokenizer import Tokenizer
 from mmkeras.tokenizers.wordpiece import BERT, WordPiece
 from mmkeras.tokenizers.words import words_of
@@ -25,16 +26,21 @@ class Text(Modality):
     """Texts: UTF-8 bytes become the ids of a tokenizer's pieces, padded with 0.
 
     A start token, such as BERT's `[CLS]`, comes first if the tokenizer has one. A text without any
-    piece, as of white space only, is absent: all ids are 0. What stands behind `max_length` is cut
-    off. Where id 0 of the tokenizer is a piece and no padding, all of its ids are one higher here.
+    piece, as of white space only, is absent: all ids are 0. What `max_length` has no room for is
+    cut off. Where id 0 of the tokenizer is a piece and no padding, all of its ids are one higher
+    here.
 
     Args:
         tokenizer: what cuts texts into pieces; `Text.adapt` learns one.
-        max_length: T, the most ids a text may have, the start token included.
+        max_length: T, the most ids a text may have, special tokens included.
         token_dropout: the share of pieces that `augment` hides behind the unknown token (or the
             mask, where there is none), in [0, 1). It also teaches a model what to do with words it
             does not know, which a vocabulary that was learned from the training texts never shows
             it.
+        layout: which special tokens there are: `"start"`, `"none"`, or `"bert"`, which puts an end
+            token behind the text, as many pretrained encoders expect.
+        truncation_side: the side at which a text that is too long loses pieces, `"right"` or
+            `"left"`, where the end tells more than the beginning.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -52,6 +58,8 @@ class Text(Modality):
     tokenizer: Tokenizer
     max_length: int = 64
     token_dropout: float = 0.1
+    layout: str = "start"
+    truncation_side: str = "right"
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
@@ -60,11 +68,17 @@ class Text(Modality):
                 f"Text: tokenizer is {self.tokenizer!r}; it has to be a tokenizer, such as "
                 "WordPiece(vocabulary). Text.adapt learns one."
             )
-        least = 1 + len(self._start)
+        for name, value, known in (
+            ("layout", self.layout, LAYOUTS),
+            ("truncation_side", self.truncation_side, SIDES),
+        ):
+            if value not in known:
+                raise ValueError(f"Text: {name} is {value!r}; it has to be one of {list(known)}.")
+        least = 1 + len(self._special)
         if self.max_length < least:
             raise ValueError(
                 f"Text: max_length is {self.max_length}; it has to be at least {least}, for the "
-                "start token, if there is one, and one piece."
+                "special tokens that there are and one piece."
             )
         if not 0 <= self.token_dropout < 1:
             raise ValueError(
@@ -87,10 +101,10 @@ class Text(Modality):
         return 0 if self.tokenizer.pad_id == 0 else 1
 
     @functools.cached_property
-    def _start(self) -> list[int]:
-        """The ids that every text begins with: one or none."""
-        start = self.tokenizer.start_id
-        return [] if start is None else [start + self._shift]
+    def _special(self) -> list[int]:
+        """The ids around the pieces of every text: a start, an end, or none."""
+        marks = special_ids(self.tokenizer, self.layout)
+        return [id_ + self._shift for mark in marks for id_ in mark]
 
     @functools.cached_property
     def mask_id(self) -> int | None:
@@ -153,29 +167,28 @@ class Text(Modality):
         Raises:
             tf.errors.InvalidArgumentError: a text is not valid UTF-8.
         """
-        room = self.max_length - len(self._start)
-        if not origins:
-            return self._padded(self.tokenizer.tokenize(raw, limit=room))
-        pieces = self.tokenizer.tokenize_with_offsets(raw, limit=room)
-        starts, ends, words = words_of(raw, pieces)
-        begin = len(self._start)
+        made = assemble(
+            self.tokenizer,
+            raw,
+            max_length=self.max_length,
+            layout=self.layout,
+            truncation_side=self.truncation_side,
+            offsets=origins,
+        )
+        piece = made.texts >= 0
+        there = made.mask & tf.reduce_any(piece, axis=1, keepdims=True)
+        ids = {"token_ids": tf.where(there, made.token_ids + self._shift, 0)}
+        return ids | self._origins(raw, made, piece) if origins else ids
 
-        def placed(values: tf.RaggedTensor, fill: int) -> tf.Tensor:
-            padded = values.to_tensor(fill, shape=[None, room])
-            return tf.pad(padded, [[0, 0], [begin, 0]], constant_values=fill)
-
-        return self._padded(pieces.token_ids) | {
-            "starts": placed(starts, 0),
-            "ends": placed(ends, 0),
-            "words": placed(words, -1),
-            "text": raw,
-        }
-
-    def _padded(self, pieces: tf.RaggedTensor) -> dict[str, tf.Tensor]:
-        room = self.max_length - len(self._start)
-        ids = (pieces + self._shift).to_tensor(0, shape=[None, room])
-        start = tf.minimum(ids[:, :1], 1) * tf.constant([self._start], tf.int32)
-        return {"token_ids": tf.concat([start, ids], axis=1)}
+    def _origins(self, raw: tf.Tensor, made: Assembled, piece: tf.Tensor) -> dict[str, tf.Tensor]:
+        pieces = (made.token_ids, made.starts, made.ends)
+        ragged = words_of(raw, Pieces(*(tf.ragged.boolean_mask(part, piece) for part in pieces)))
+        places, shape = tf.where(piece), tf.shape(piece)
+        starts, ends, words = (
+            tf.tensor_scatter_nd_update(tf.fill(shape, fill), places, part.flat_values)
+            for part, fill in zip(ragged, (0, 0, -1))
+        )
+        return {"starts": starts, "ends": ends, "words": words, "text": raw}
 
     def absent(self) -> dict[str, np.ndarray]:
         """All ids 0."""
@@ -195,8 +208,8 @@ class Text(Modality):
         ids = tensors["token_ids"]
         chance = tf.random.stateless_uniform(tf.shape(ids), seed)
         pieces = ids != 0
-        for start in self._start:
-            pieces &= ids != start
+        for special in self._special:
+            pieces &= ids != special
         hidden = pieces & (chance < self.token_dropout)
         hidden &= tf.reduce_any(pieces & tf.logical_not(hidden))
         return tensors | {"token_ids": tf.where(hidden, self._hidden, ids)}

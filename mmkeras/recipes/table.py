@@ -12,7 +12,7 @@ from mmkeras.contracts import Modality, Source, Task
 from mmkeras.modalities import Audio, Image, Text
 from mmkeras.model import MultimodalModel
 from mmkeras.sources import Table
-from mmkeras.tasks import Classification, Regression
+from mmkeras.tasks import Classification, Regression, TokenClassification
 from mmkeras.training import Recipe
 
 
@@ -24,6 +24,7 @@ def table_recipe(
     classify: Sequence[str] = (),
     multi_label: Sequence[str] = (),
     regress: Sequence[str] = (),
+    tag: Sequence[str] = (),
     size: str = "small",
     modality_dropout: float = 0.0,
     split: Mapping[str, Any] | None = None,
@@ -39,29 +40,34 @@ def table_recipe(
         classify: columns that hold one class.
         multi_label: columns that hold any number of classes, joined by `|`.
         regress: columns that hold a number.
+        tag: columns that hold the entities of the text; see `TokenClassification`. There is one
+            column of texts then, whose case is kept.
         size: `"tiny"`, `"small"` or `"base"`.
         modality_dropout: see `MultimodalModel`.
         split: arguments of `Table.split`.
         **options: further values of the `Recipe`.
 
     Raises:
-        ValueError: no field or no label column is named.
+        ValueError: no field or no label column is named, or several texts with entities.
     """
     if not (text or image or audio):
         raise ValueError("name at least one column of texts, pictures or recordings.")
-    if not (classify or multi_label or regress):
-        raise ValueError("name at least one column to learn: to classify or to regress.")
+    if not (classify or multi_label or regress or tag):
+        raise ValueError("name at least one column to learn: to classify, to tag or to regress.")
+    if tag and len(text) != 1:
+        raise ValueError(f"tag needs one column of texts that its entities are in; got {[*text]}.")
 
     def sources() -> Mapping[str, Source]:
         table = Table(path)
-        for column in (*text, *image, *audio, *classify, *multi_label, *regress):
+        for column in (*text, *image, *audio, *classify, *multi_label, *regress, *tag):
             table[column]  # Fails at once where a column is missing.
         parts = table.split(**{"test": 0.2, "validation": 0.1} | dict(split or {}))
         names = ("train", "validation", "test") if len(parts) == 3 else ("train", "test")
         return dict(zip(names, parts))
 
     def model(train: Source) -> MultimodalModel:
-        fields: dict[str, Modality] = {column: Text.adapt(train, column) for column in text}
+        cased = {"lowercase": False} if tag else {}
+        fields: dict[str, Modality] = {c: Text.adapt(train, c, **cased) for c in text}
         fields |= {column: Image() for column in image}
         fields |= {column: Audio() for column in audio}
         tasks: dict[str, Task] = {c: Classification(_classes(train, c)) for c in classify}
@@ -69,6 +75,7 @@ def table_recipe(
             column: Classification(_classes(train, column, "|"), multi_label=True)
             for column in multi_label
         }
+        tasks |= {c: TokenClassification.adapt(train, c, field=text[0]) for c in tag}
         tasks |= {column: Regression.adapt(train, column) for column in regress}
         return MultimodalModel(fields, tasks, size=size, modality_dropout=modality_dropout)
 

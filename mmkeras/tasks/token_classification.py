@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 from keras import ops
 
 from mmkeras.contracts.refusal import refuse
+from mmkeras.contracts.source import Source
 from mmkeras.contracts.task import NO_ORIGINS, Task, Tensors
 from mmkeras.decoding.crf_marginals import crf_marginals
 from mmkeras.decoding.viterbi import viterbi
@@ -21,6 +23,8 @@ from mmkeras.tokenizers.characters import shifted
 from mmkeras.tokens import Tokens
 
 _SPAN = r"\d+:\d+:\S+"
+# The type in a tag or a span.
+_NAMED = r"(?:[BI]-|\d+:\d+:)(\S+)"
 # Added to the score of what no legal sequence of tags holds.
 _NEVER = -1e9
 #: The raw label of a text without any entity; the empty one says that nobody looked for them.
@@ -95,6 +99,35 @@ class TokenClassification(Task):
             object.__setattr__(self, name, value)
         self.tagging  # checks types and scheme  # noqa: B018
 
+    @classmethod
+    def adapt(cls, source: Source, column: str, **kwargs: Any) -> Self:
+        """The task whose types are those of a column of labels, in alphabetical order.
+
+        Args:
+            source: the training samples.
+            column: the column of labels.
+            **kwargs: further arguments of the constructor, such as `field`.
+
+        Raises:
+            ValueError: the column holds no entity.
+
+        Example:
+
+        >>> from mmkeras.rows import Rows
+        >>> rows = Rows({"text": ["anna in x"], "ner": ["B-PER O B-LOC"]})
+        >>> TokenClassification.adapt(rows, "ner").types
+        ('LOC', 'PER')
+        """
+        labels = source.column(column, _raw).batch(1_024).as_numpy_iterator()
+        items = {item for batch in labels for raw in batch for item in raw.decode().split()}
+        types = sorted({found[1] for item in items if (found := re.fullmatch(_NAMED, item))})
+        if not types:
+            raise ValueError(
+                f"column {column!r} of {source!r} holds no entity to learn from; its labels have "
+                "to be tags such as 'B-PER O' or spans such as '0:5:PER'."
+            )
+        return cls(types, **kwargs)
+
     @property
     def tagging(self) -> TagScheme:
         """The tags, and which may follow which."""
@@ -111,23 +144,7 @@ class TokenClassification(Task):
         Raises:
             TypeError: the label is none of these.
         """
-        if value is None:
-            return b""
-        if isinstance(value, bytes):
-            return value
-        if isinstance(value, str):
-            if not value.lstrip().startswith("["):
-                return value.encode()
-            try:
-                value = json.loads(value)
-            except json.JSONDecodeError as error:
-                raise TypeError(f"the label {value!r:.80} is no JSON: {error}.") from error
-        if not isinstance(value, list | tuple):
-            raise TypeError(
-                "a label must be a list of tags such as 'B-PER', or of spans such as "
-                f"{{'start': 0, 'end': 5, 'type': 'PER'}}; got {value!r:.80}."
-            )
-        return " ".join(map(_item, value)).encode() or NO_ENTITY
+        return _raw(value)
 
     def target(self, raw: tf.Tensor, origins: Tensors = NO_ORIGINS) -> tf.Tensor:
         """int32 [T], the tag of each word at its first token, elsewhere -1. See `Task.target`."""
@@ -398,6 +415,27 @@ class TokenClassificationHead(keras.layers.Layer):
             "crf": self.crf,
             "dropout": self.dropout.rate,
         }
+
+
+def _raw(value: Any) -> bytes:
+    """See `TokenClassification.encode`."""
+    if value is None:
+        return b""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        if not value.lstrip().startswith("["):
+            return value.encode()
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise TypeError(f"the label {value!r:.80} is no JSON: {error}.") from error
+    if not isinstance(value, list | tuple):
+        raise TypeError(
+            "a label must be a list of tags such as 'B-PER', or of spans such as "
+            f"{{'start': 0, 'end': 5, 'type': 'PER'}}; got {value!r:.80}."
+        )
+    return " ".join(map(_item, value)).encode() or NO_ENTITY
 
 
 def _item(item: Any) -> str:

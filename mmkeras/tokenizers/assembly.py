@@ -101,7 +101,7 @@ def assemble(
         raise ValueError("assemble: truncation is 'only_second', and there is no second text.")
     if offsets and not isinstance(tokenizer, SubwordTokenizer):
         raise ValueError(f"assemble: {type(tokenizer).__name__} tells no offsets.")
-    marks = _marks(tokenizer, layout, pairs is not None)
+    marks = special_ids(tokenizer, layout, pairs is not None)
     room = max_length - sum(map(len, marks))
     if room < 1:
         raise ValueError(
@@ -119,8 +119,14 @@ def assemble(
         return _rows(tokenizer, parts, marks, max_length, layout, padding, padding_side, offsets)
 
 
-def _marks(tokenizer: Tokenizer, layout: str, paired: bool) -> list[list[int]]:
-    """The special tokens before the first text, behind it, and behind the second one."""
+def special_ids(tokenizer: Tokenizer, layout: str, paired: bool = False) -> list[list[int]]:
+    """The special tokens before the first text, behind it, and behind the second one.
+
+    Args:
+        tokenizer: which may have them.
+        layout: see `assemble`.
+        paired: whether there is a second text.
+    """
     start = [id_ for id_ in [tokenizer.start_id] if id_ is not None and layout != "none"]
     end = [id_ for id_ in [tokenizer.end_id] if id_ is not None and layout in ("bert", "roberta")]
     between = end * 2 if layout == "roberta" and paired else end

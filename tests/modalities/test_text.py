@@ -251,4 +251,36 @@ def test_serialises_copies_and_pickles_after_use():
         assert other == text
         assert hash(other) == hash(text)
         assert ids(other, "the Cats") == expected
-    assert "cat" not in repr(text)
+    assert "'cat'" not in repr(text)
+
+
+def test_layouts_and_sides():
+    tokenizer = TEXT.tokenizer
+    pieces = tokenizer.tokenize(["the cats and a dog"])[0].numpy().tolist()
+    start, end = tokenizer.start_id, tokenizer.end_id
+    made = {
+        (layout, side): Text(tokenizer, max_length=4, layout=layout, truncation_side=side)
+        .preprocess(tf.constant("the cats and a dog"))["token_ids"]
+        .numpy()
+        .tolist()
+        for layout in ("start", "none", "bert")
+        for side in ("right", "left")
+    }
+    assert made["start", "right"] == [start, *pieces[:3]]
+    assert made["start", "left"] == [start, *pieces[-3:]]
+    assert made["none", "right"] == pieces[:4]
+    assert made["bert", "left"] == [start, *pieces[-2:], end]
+    with pytest.raises(ValueError, match="layout is 'gpt'"):
+        Text(tokenizer, layout="gpt")
+    with pytest.raises(ValueError, match="at least 3"):
+        Text(tokenizer, max_length=2, layout="bert")
+
+
+def test_origins_follow_what_is_cut_off():
+    text = "the cats and a dog"
+    field = Text(TEXT.tokenizer, max_length=5, layout="bert", truncation_side="left")
+    made = field.preprocess_batch(tf.constant([text, ""]), origins=True)
+    spans = list(zip(made["starts"].numpy()[0], made["ends"].numpy()[0]))
+    assert [text[start:end] for start, end in spans[1:-1]] == ["and", "a", "dog"]
+    assert made["words"].numpy().tolist() == [[-1, 0, 1, 2, -1], [-1] * 5]
+    assert not made["token_ids"].numpy()[1].any()
