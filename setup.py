@@ -58,6 +58,9 @@ setup(
             "pyright>=1.1.390",
             "pytest>=8",
             "ruff>=0.8",
+            # What tokenizers and entity metrics are compared with.
+            "sentencepiece>=0.2",
+            "seqeval>=1.2",
             "soundfile>=0.12",
             "tensorboard>=2.19",
         ],

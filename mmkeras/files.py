@@ -1,6 +1,7 @@
 """Files that people name: whether they are there, and which of their lines is no text."""
 
 import difflib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,3 +71,29 @@ def _undecodable(path: Path, encoding: str) -> str:
                 )
             begin += len(line)
     return f"{path} is not {name}; save the file as {name}."
+
+
+def public_file(name: str, origin: str) -> Path:
+    """A file of a public dataset that is not part of the package, in the folder `MMKERAS_DATA`.
+
+    Args:
+        name: of the file, below that folder (`data` in the working directory if the environment
+            names none).
+        origin: whose dataset it is, for the message.
+
+    Raises:
+        FileNotFoundError: there is none; the message says what to do.
+
+    Example:
+
+    >>> public_file("no-such-set/train.tsv", "Nobody et al. 1900")
+    Traceback (most recent call last):
+    FileNotFoundError: ...no-such-set/train.tsv does not exist; it is from Nobody et al. 1900...
+    """
+    path = Path(os.environ.get("MMKERAS_DATA", "data")) / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist; it is from {origin}. Put it there, or set the environment "
+            f"variable MMKERAS_DATA to the folder that holds {name}."
+        )
+    return path

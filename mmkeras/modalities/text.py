@@ -37,6 +37,10 @@ class Text(Modality):
             mask, where there is none), in [0, 1). It also teaches a model what to do with words it
             does not know, which a vocabulary that was learned from the training texts never shows
             it.
+        token_swap: the share of pieces that `augment` replaces by others of their kind (begin or
+            continuation of a word, capital or small letters, digits), in [0, 1). So no piece is
+            known for its label, and names that no training text holds are told by what stands
+            around them.
         layout: which special tokens there are: `"start"`, `"none"`, or `"bert"`, which puts an end
             token behind the text, as many pretrained encoders expect.
         truncation_side: the side at which a text that is too long loses pieces, `"right"` or
@@ -58,6 +62,7 @@ class Text(Modality):
     tokenizer: Tokenizer
     max_length: int = 64
     token_dropout: float = 0.1
+    token_swap: float = 0.0
     layout: str = "start"
     truncation_side: str = "right"
 
@@ -83,6 +88,15 @@ class Text(Modality):
         if not 0 <= self.token_dropout < 1:
             raise ValueError(
                 f"Text: token_dropout is {self.token_dropout}; it has to be in [0, 1), such as 0.1."
+            )
+        if not 0 <= self.token_swap < 1:
+            raise ValueError(
+                f"Text: token_swap is {self.token_swap}; it has to be in [0, 1), such as 0.1."
+            )
+        if self.token_swap and not isinstance(self.tokenizer, SubwordTokenizer):
+            raise ValueError(
+                f"Text: token_swap is {self.token_swap}, but a {type(self.tokenizer).__name__} has "
+                "no vocabulary of pieces to choose others from; set token_swap=0."
             )
         if self.token_dropout and self._hidden is None:
             raise ValueError(
@@ -195,17 +209,20 @@ class Text(Modality):
         return {"token_ids": np.zeros(self.max_length, "int32")}
 
     def augment(self, tensors: dict[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Hides pieces of one text behind the unknown token, with chance `token_dropout` each.
+        """Replaces pieces of one text by others of their kind, and hides some behind the unknown.
 
-        The text keeps its length and start token; one that would lose all pieces keeps them.
+        Each piece is replaced with chance `token_swap` and hidden with chance `token_dropout`. The
+        text keeps its length and special tokens; one that would lose all pieces keeps them.
 
         Args:
             tensors: `token_ids`, int32 [T].
             seed: int32 [2].
         """
-        if not self.token_dropout:
+        if not self.token_dropout and not self.token_swap:
             return tensors
         ids = tensors["token_ids"]
+        if self.token_swap:
+            ids = self._swapped(ids, tf.random.experimental.stateless_fold_in(seed, 1))
         chance = tf.random.stateless_uniform(tf.shape(ids), seed)
         pieces = ids != 0
         for special in self._special:
@@ -213,6 +230,31 @@ class Text(Modality):
         hidden = pieces & (chance < self.token_dropout)
         hidden &= tf.reduce_any(pieces & tf.logical_not(hidden))
         return tensors | {"token_ids": tf.where(hidden, self._hidden, ids)}
+
+    def _swapped(self, ids: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Some ids (int32 [T]) replaced by others of their kind."""
+        draws = tf.random.stateless_uniform([2, tf.size(ids)], seed)
+        begin, count, order = self._kinds
+        place = tf.cast(draws[1] * tf.cast(tf.gather(count, ids), tf.float32), tf.int32)
+        other = tf.gather(order, tf.gather(begin, ids) + place)
+        return tf.where(draws[0] < self.token_swap, other, ids)
+
+    @functools.cached_property
+    def _kinds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For each id, where the ids of its kind begin in the third array, and how many there are.
+
+        Special tokens and padding are each a kind of their own.
+        """
+        special = set(self.tokenizer.special.names)  # type: ignore[attr-defined]
+        pieces = self.tokenizer.vocabulary  # type: ignore[attr-defined]
+        kinds = [("padding",)] * self._shift
+        kinds += [(piece,) if piece in special else _kind(piece) for piece in pieces]
+        _, number, counts = np.unique(
+            [repr(kind) for kind in kinds], return_inverse=True, return_counts=True
+        )
+        begins = np.cumsum(counts) - counts
+        order = np.argsort(number, kind="stable")
+        return tuple(part.astype("int32") for part in (begins[number], counts[number], order))
 
     def length(self, tensors: dict[str, tf.Tensor]) -> tf.Tensor:
         """int32 []: how many ids of one text are no padding."""
@@ -275,6 +317,12 @@ class Text(Modality):
         """Texts in English, Chinese, Russian, German and Arabic, and an emoji."""
         texts = ("The cats, and a dog!", "猫和狗。", "Кот!", "Größe: 3 m²", "قطة", "a cat 🐈")
         return [text.encode() for text in texts]
+
+
+def _kind(piece: str) -> tuple[Any, ...]:
+    """How a piece is marked (`##`, `▁`, `Ġ`), and what it is written with."""
+    text = piece.lstrip("#▁Ġ")
+    return len(piece) > len(text), text[:1].isupper(), text.isalpha(), text.isdigit()
 
 
 def _utf8(value: Any) -> bytes:
