@@ -16,42 +16,9 @@ import tensorflow as tf
 
 import mmkeras as mm
 
-PRAISE = [
-    "wonderful",
-    "moving",
-    "clever",
-    "funny",
-    "rich",
-    "brave",
-    "honest",
-    "warm",
-    "fresh",
-    "gripping",
-]
-BLAME = [
-    "tedious",
-    "clumsy",
-    "shallow",
-    "dull",
-    "lazy",
-    "bleak",
-    "noisy",
-    "stale",
-    "pointless",
-    "dreary",
-]
-THINGS = [
-    "plot",
-    "cast",
-    "score",
-    "ending",
-    "story",
-    "film",
-    "dialogue",
-    "camera",
-    "pace",
-    "humour",
-]
+PRAISE = "wonderful moving clever funny rich brave honest warm fresh gripping"
+BLAME = "tedious clumsy shallow dull lazy bleak noisy stale pointless dreary"
+THINGS = "plot cast score ending story film dialogue camera pace humour"
 
 
 def make_reviews(count: int, seed: int) -> list[dict[str, str]]:
@@ -61,9 +28,9 @@ def make_reviews(count: int, seed: int) -> list[dict[str, str]]:
     for _ in range(count):
         good = draw.random() < 0.5
         parts = []
-        for thing in draw.sample(THINGS, 3):
+        for thing in draw.sample(THINGS.split(), 3):
             turned = draw.random() < 0.3
-            word = draw.choice(PRAISE if good != turned else BLAME)
+            word = draw.choice((PRAISE if good != turned else BLAME).split())
             parts.append(f"the {thing} is {'not ' if turned else ''}{word}")
         rows.append({"review": ", ".join(parts), "mood": "positive" if good else "negative"})
     return rows
