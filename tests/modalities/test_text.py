@@ -284,3 +284,30 @@ def test_origins_follow_what_is_cut_off():
     assert [text[start:end] for start, end in spans[1:-1]] == ["and", "a", "dog"]
     assert made["words"].numpy().tolist() == [[-1, 0, 1, 2, -1], [-1] * 5]
     assert not made["token_ids"].numpy()[1].any()
+
+
+def test_swapped_pieces_are_of_their_kind():
+    names = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    pieces = ("cat", "dog", "Cat", "Dog", "##s", "##ed", "12", "7", "!", "?")
+    tokenizer = WordPiece((*names, *pieces), lowercase=False)
+    field = Text(tokenizer, max_length=8, token_dropout=0.0, token_swap=0.5)
+    before = field.preprocess(tf.constant("cats Dog 12!"))
+    runs = [
+        field.augment(before, tf.constant([seed, 0]))["token_ids"].numpy() for seed in range(200)
+    ]
+    shown = [{tokenizer.vocabulary[run[place]] for run in runs} for place in range(8)]
+    assert shown[:6] == [
+        {"[CLS]"},
+        {"cat", "dog"},
+        {"##s", "##ed"},
+        {"Cat", "Dog"},
+        {"12", "7"},
+        {"!", "?"},
+    ]
+    assert shown[6:] == [{"[PAD]"}] * 2
+    # Half of them are swapped, half of these by themselves.
+    assert 0.15 < np.mean([run[1] != runs[0][1] for run in runs]) < 0.85
+    with pytest.raises(ValueError, match="token_swap is 1"):
+        Text(tokenizer, token_swap=1.0)
+    with pytest.raises(ValueError, match="HashedNgrams has no vocabulary"):
+        Text(HashedNgrams(98), token_dropout=0.0, token_swap=0.1)
