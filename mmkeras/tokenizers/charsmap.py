@@ -13,6 +13,7 @@ import tokenizers
 
 from mmkeras.tokenizers.chains import reached
 from mmkeras.tokenizers.characters import (
+    CODE_POINTS,
     Characters,
     CharacterTable,
     assigned,
@@ -25,6 +26,7 @@ from mmkeras.tokenizers.trie import Trie
 
 # What the `tokenizers` package reads as one: a cluster of characters of fewer bytes.
 _CLUSTER_BYTES = 6
+_WHOLE, _FIRST, _SECOND = 1, 2, 4
 _ALONE, _EXTENDS, _PREPENDED, _CONTROL, _RETURN, _NEWLINE = range(6)
 
 
@@ -54,9 +56,15 @@ class CharsMap:
         self._counts = np.array([*map(len, targets), 1], "int32")
         self._begins = (np.cumsum(self._counts) - self._counts).astype("int32")
         self._targets = np.array([*map(ord, "".join(targets)), 0], "int32")
-        first = np.zeros(0x110000, "int64")
-        first[[ord(string[0]) for string in self.rules]] = 1
-        self._first = CharacterTable.of(first)
+        # Where strings may begin: at one of one character, or at the first two of a longer one.
+        kinds = np.zeros(CODE_POINTS, "int64")
+        for string in self.rules:
+            if len(string) == 1:
+                kinds[ord(string)] |= _WHOLE
+            else:
+                kinds[ord(string[0])] |= _FIRST
+                kinds[ord(string[1])] |= _SECOND
+        self._kinds = CharacterTable.of(kinds)
 
     @property
     def resources(self) -> list[Any]:
@@ -65,7 +73,11 @@ class CharsMap:
 
     def __call__(self, characters: Characters) -> Characters:
         """The characters that the rules make."""
-        places = tf.cast(tf.where(self._first(characters.codes) > 0)[:, 0], tf.int32)
+        kinds = self._kinds(characters.codes)
+        second = shifted(tf.bitwise.bitwise_and(kinds, _SECOND), -1, 0) > 0
+        begins = tf.bitwise.bitwise_and(kinds, _FIRST) > 0
+        begins = (tf.bitwise.bitwise_and(kinds, _WHOLE) > 0) | (begins & second)
+        places = tf.cast(tf.where(begins)[:, 0], tf.int32)
         return Characters(
             *tf.cond(
                 tf.size(places) > 0,
@@ -81,7 +93,7 @@ class CharsMap:
 
         Args:
             characters: of which texts.
-            places: int32 [P], the characters with which a rule's string begins, in their order.
+            places: int32 [P], the characters with which a rule's string may begin, in their order.
 
         Returns:
             Where each string begins, in their order, how many characters it has, and the number of

@@ -216,12 +216,10 @@ class Unigram(SubwordTokenizer):
 
     def words(self, characters: Characters) -> tuple[Characters, tf.Tensor]:
         """Words with the `▁` before them."""
-        first = characters.row_starts()
         if self.rule == "whitespace":
-            space = _white_space()(characters.codes) > 0
-            inside = tf.where(~space)[:, 0]
-            first = tf.gather(first | shifted(space, 1, False), inside)
-            characters = characters.take(inside)
+            characters, first = _parted(characters, self.prefix_space)
+        else:
+            first = characters.row_starts()
         codes = characters.codes
         codes = tf.where(codes == ord(" "), ord(BLANK), codes)
         characters = characters._replace(codes=codes)
@@ -374,6 +372,36 @@ def _charsmap(name: str, written: str, symbols: tuple[str, ...]) -> Step:
 @functools.cache
 def _white_space() -> CharacterTable:
     return CharacterTable.of(matching(r"\s").astype("int64"))
+
+
+def _parted(characters: Characters, prefix_space: bool) -> tuple[Characters, tf.Tensor]:
+    """Characters without white space, and where it parted them: bool [N].
+
+    If a blank is to stand before each word, the white space before it becomes that blank, and only
+    the first word of a text still lacks it.
+    """
+    codes, origins = characters.codes, characters.origins
+    space = _white_space()(codes) > 0
+    row_start = characters.row_starts()
+    kept = ~space
+    if prefix_space:
+        begins = kept & (codes != ord(BLANK)) & ~row_start
+        blank = space & shifted(begins, -1, False)
+        characters = characters._replace(
+            codes=tf.where(blank, ord(BLANK), codes),
+            origins=tf.where(blank, shifted(origins, -1, 0), origins),
+        )
+        kept |= blank
+    taken = Characters(
+        *tf.cond(
+            tf.reduce_all(kept),
+            lambda: characters,
+            lambda: characters.take(tf.where(kept)[:, 0]),
+        )
+    )
+    if prefix_space:
+        return taken, taken.row_starts()
+    return taken, tf.boolean_mask(row_start | shifted(space, 1, False), kept)
 
 
 def _letters(counts: Mapping[str, int]) -> list[str]:
