@@ -65,6 +65,13 @@ class Unigram(SubwordTokenizer):
     A blank is part of the word behind it and written `▁`. Characters in a row that no piece covers
     are one unknown piece, within a word, as in the `tokenizers` package.
 
+    Of 50,000 lines in 24 scripts all ids equal those of that package (see
+    benchmarks/tokenization.py). Offsets do but for those of 2 lines of combining marks that NFKC
+    moves; of 365 where `Precompiled` deletes what a text begins with, which moves all offsets
+    there; and of bytes: here they have the offsets of their character, there those of all unknown
+    characters in a row. Of a SentencePiece model, 5 lines differ from `sentencepiece`, in ways to
+    cut that are equally probable, between which the rounding of its 32-bit sums decides.
+
     Args:
         vocabulary: the pieces, a piece's id being its place.
         scores: the natural logarithm of each piece's probability.
