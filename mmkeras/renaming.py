@@ -22,28 +22,33 @@ class InventedNames:
     Example:
 
     >>> invented = InventedNames(["Banana", "Bandana", "Cabana", "Savanna"], random.Random(1))
-    >>> invented.another() not in invented.names
+    >>> invented.another("Iceland") not in invented.names
     True
     """
 
     def __init__(self, names: Iterable[str], draw: random.Random):
-        self.names = sorted(set(names))
+        self.names = frozenset(names)
         self._draw = draw
         self._next: dict[str, list[str]] = collections.defaultdict(list)
-        for name in self.names:
+        for name in sorted(self.names):
             written = _EDGE * _ORDER + name + _EDGE
             for place in range(len(name) + 1):
                 self._next[written[place : place + _ORDER]].append(written[place + _ORDER])
 
-    def another(self) -> str:
-        """A name that is none of those there are; one of them where that fails."""
+    def another(self, name: str) -> str:
+        """A name that is none of those there are, with a capital where this one has one.
+
+        The name itself where that fails.
+        """
+        is_capital = name[:1].isupper()
         for _ in range(50):
-            name = _EDGE * _ORDER
-            while not name.endswith(_EDGE) or len(name) == _ORDER:
-                name += self._draw.choice(self._next[name[-_ORDER:]])
-            if (found := name.strip(_EDGE)) not in self.names:
+            written = _EDGE * _ORDER
+            while not written.endswith(_EDGE) or len(written) == _ORDER:
+                written += self._draw.choice(self._next[written[-_ORDER:]])
+            found = written.strip(_EDGE)
+            if found not in self.names and found[:1].isupper() == is_capital:
                 return found
-        return self._draw.choice(self.names)
+        return name
 
 
 def renamed(
@@ -53,10 +58,11 @@ def renamed(
     share: float = 0.7,
     seed: int = 0,
 ) -> list[dict[str, str]]:
-    """Rows whose entities have, in part, invented names of their type.
+    """Rows whose entities have, in part, invented names, spelt like those of any type.
 
     Where few names occur in many sentences, a model learns the names and not what stands around
-    them; it then fails on any other. Names that occur once teach it to look around.
+    them; it then fails on any other. Names that occur once, and whose spelling does not tell their
+    type, teach it to look around.
 
     Source: mention replacement as in Dai & Adel 2020, "An Analysis of Simple Data Augmentation for
     Named Entity Recognition", with names made up instead of taken from other sentences.
@@ -81,15 +87,13 @@ def renamed(
     """
     rows = [dict(row) for row in rows]
     draw = random.Random(seed)
-    names: dict[str, list[str]] = collections.defaultdict(list)
-    for row in rows:
-        for start, end, kind in _spans(row[entities]):
-            names[kind].append(row[text][start:end])
-    invented = {kind: InventedNames(known, draw) for kind, known in sorted(names.items())}
+    names = [row[text][a:b] for row in rows for a, b, _ in _spans(row[entities])]
+    invented = InventedNames(names, draw)
     for row in rows:
         old, new, spans, done = row[text], "", [], 0
         for start, end, kind in _spans(row[entities]):
-            name = invented[kind].another() if draw.random() < share else old[start:end]
+            name = old[start:end]
+            name = invented.another(name) if draw.random() < share else name
             new += old[done:start]
             spans.append(f"{len(new)}:{len(new) + len(name)}:{kind}")
             new, done = new + name, end

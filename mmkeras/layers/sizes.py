@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from mmkeras.layers.conformer import ConformerBlock, ConformerConvolution
 from mmkeras.layers.encoder_block import TransformerEncoderBlock
 from mmkeras.layers.feed_forward import FeedForward
 from mmkeras.layers.multi_head_attention import MultiHeadAttention
@@ -82,6 +83,34 @@ class Size:
             checkpoint=checkpoint,
             **kwargs,
         )
+
+    def conformer_stack(
+        self, dropout: float = 0.0, kernel_size: int = 31, **kwargs: Any
+    ) -> TransformerStack:
+        """`depth` Conformer blocks, which also look at what stands right beside a token.
+
+        Args:
+            dropout: fraction of units dropped in training.
+            kernel_size: see `ConformerConvolution`.
+            kwargs: `name` and `dtype` of the stack; its parts get the same `dtype`.
+
+        Example:
+
+        >>> len(Size(dim=16, depth=2, num_heads=2, mlp_dim=32).conformer_stack().blocks)
+        2
+        """
+        dtype = {"dtype": kwargs["dtype"]} if "dtype" in kwargs else {}
+        blocks = [
+            ConformerBlock(
+                FeedForward(self.dim, self.mlp_dim, dropout, activation="silu", **dtype),
+                MultiHeadAttention(self.dim, self.num_heads, dropout=dropout, **dtype),
+                ConformerConvolution(self.dim, kernel_size, dropout, **dtype),
+                name=f"block_{i}",
+                **dtype,
+            )
+            for i in range(self.depth)
+        ]
+        return TransformerStack(self.dim, blocks, **kwargs)
 
 
 SIZES: dict[str, Size] = {

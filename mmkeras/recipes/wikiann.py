@@ -12,20 +12,15 @@ from mmkeras.contracts import Source
 from mmkeras.encoders import TextTransformer
 from mmkeras.files import public_file
 from mmkeras.fusions import Late
-from mmkeras.layers import (
-    ConformerBlock,
-    ConformerConvolution,
-    FeedForward,
-    MultiHeadAttention,
-    TransformerStack,
-)
+from mmkeras.layers import Size
 from mmkeras.modalities import Text
 from mmkeras.model import MultimodalModel
 from mmkeras.sources import CoNLL
 from mmkeras.tasks import TokenClassification
 from mmkeras.training import Recipe
 
-_DIM, _DEPTH, _DROPOUT = 128, 3, 0.2
+_SIZE = Size(dim=128, depth=3, num_heads=4, mlp_dim=256)
+_DROPOUT = 0.2
 
 
 def sources() -> Mapping[str, Source]:
@@ -42,22 +37,13 @@ def model(train: Source) -> MultimodalModel:
     text = Text.adapt(
         train, "text", vocabulary_size=5_000, max_length=64, token_dropout=0.2, lowercase=False
     )
-    blocks = [
-        ConformerBlock(
-            FeedForward(_DIM, 2 * _DIM, _DROPOUT, activation="silu"),
-            MultiHeadAttention(_DIM, num_heads=4, dropout=_DROPOUT),
-            ConformerConvolution(_DIM, kernel_size=5, dropout=_DROPOUT),
-        )
-        for _ in range(_DEPTH)
-    ]
-    encoder = TextTransformer(
-        text.vocabulary_size, text.max_length, TransformerStack(_DIM, blocks), dropout=_DROPOUT
-    )
+    stack = _SIZE.conformer_stack(_DROPOUT, kernel_size=5)
+    encoder = TextTransformer.for_modality(text, dropout=_DROPOUT, stack=stack)
     return MultimodalModel(
         fields={"text": text},
         tasks={"entities": TokenClassification.adapt(train, "entities", dropout=_DROPOUT)},
         encoders={"text": encoder},
-        fusion=Late(_DIM),
+        fusion=Late(_SIZE.dim),
     )
 
 
