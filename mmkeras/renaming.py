@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 #: Stands before the first character of a name, and behind the last one.
 _EDGE = "\0"
 #: How many characters tell the next one.
-_ORDER = 3
+_ORDER = 2
 
 
 class InventedNames:

@@ -48,10 +48,10 @@ def test_share_says_how_many():
 def test_invented_names_are_spelt_like_names():
     invented = InventedNames(NAMES, random.Random(0))
     made = {invented.another("Any") for _ in range(50)} - {"Any"}
-    parts = {("\0\0\0" + name + "\0")[i : i + 4] for name in NAMES for i in range(len(name) + 1)}
+    parts = {("\0\0" + name + "\0")[i : i + 3] for name in NAMES for i in range(len(name) + 1)}
     for name in made:
-        written = "\0\0\0" + name + "\0"
+        written = "\0\0" + name + "\0"
         assert name[0].isupper()
-        assert all(written[i : i + 4] in parts for i in range(len(name) + 1))
+        assert all(written[i : i + 3] in parts for i in range(len(name) + 1))
     # Where there is but one way to spell, the name has to do.
     assert InventedNames(["ab"], random.Random(0)).another("cd") == "cd"
