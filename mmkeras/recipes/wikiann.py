@@ -19,8 +19,8 @@ from mmkeras.sources import CoNLL
 from mmkeras.tasks import TokenClassification
 from mmkeras.training import Recipe
 
-_SIZE = Size(dim=128, depth=3, num_heads=4, mlp_dim=256)
-_DROPOUT = 0.2
+_SIZE = Size(dim=128, depth=2, num_heads=4, mlp_dim=256)
+_DROPOUT = 0.3
 
 
 def sources() -> Mapping[str, Source]:
@@ -35,7 +35,7 @@ def sources() -> Mapping[str, Source]:
 def model(train: Source) -> MultimodalModel:
     """Conformer blocks: what stands right beside a word tells most, and there are few texts."""
     text = Text.adapt(
-        train, "text", vocabulary_size=5_000, max_length=64, token_dropout=0.2, lowercase=False
+        train, "text", vocabulary_size=5_000, max_length=64, token_dropout=0.3, lowercase=False
     )
     stack = _SIZE.conformer_stack(_DROPOUT, kernel_size=5)
     encoder = TextTransformer.for_modality(text, dropout=_DROPOUT, stack=stack)
@@ -51,7 +51,7 @@ recipe = Recipe(
     name="wikiann",
     sources=sources,
     model=model,
-    epochs=15,
+    epochs=10,
     batch_size=64,
     learning_rate=2e-3,
     ema_momentum=0.998,
