@@ -17,7 +17,7 @@ from mmkeras import (
     tokenizers,
     training,
 )
-from mmkeras.modalities import Audio, Image, Text
+from mmkeras.modalities import Audio, Image, Text, Words
 from mmkeras.model import MultimodalModel
 from mmkeras.pipeline import SkippedSamples, pipeline
 from mmkeras.tasks import Classification, MaskedLanguageModel, Regression, TokenClassification
@@ -36,6 +36,7 @@ __all__ = [
     "Text",
     "TokenClassification",
     "Tokens",
+    "Words",
     "datasets",
     "decoding",
     "encoders",

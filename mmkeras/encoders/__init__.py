@@ -3,5 +3,6 @@
 from mmkeras.encoders.audio_transformer import AudioTransformer
 from mmkeras.encoders.text_transformer import TextTransformer
 from mmkeras.encoders.vit import ViT
+from mmkeras.encoders.word_transformer import WordTransformer
 
-__all__ = ["AudioTransformer", "TextTransformer", "ViT"]
+__all__ = ["AudioTransformer", "TextTransformer", "ViT", "WordTransformer"]

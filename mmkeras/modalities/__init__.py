@@ -3,5 +3,6 @@
 from mmkeras.modalities.audio import Audio
 from mmkeras.modalities.image import Image
 from mmkeras.modalities.text import Text
+from mmkeras.modalities.words import Words
 
-__all__ = ["Audio", "Image", "Text"]
+__all__ = ["Audio", "Image", "Text", "Words"]

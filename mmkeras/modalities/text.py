@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-import math
-import numbers
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
@@ -16,6 +14,7 @@ from mmkeras.contracts.source import Source
 from mmkeras.tokenizers.assembly import LAYOUTS, SIDES, Assembled, assemble, special_ids
 from mmkeras.tokenizers.subwords import Pieces, SubwordTokenizer
 from mmkeras.tokenizers.tokenizer import Tokenizer
+from mmkeras.tokenizers.utf8 import utf8
 from mmkeras.tokenizers.wordpiece import BERT, WordPiece
 from mmkeras.tokenizers.words import words_of
 
@@ -151,7 +150,7 @@ class Text(Modality):
         >>> Text.tiny().encode("né")
         b'n\\xc3\\xa9'
         """
-        return _utf8(value)
+        return utf8(value)
 
     def specs(self) -> dict[str, TensorSpec]:
         """`token_ids`: int32 [T]."""
@@ -294,7 +293,7 @@ class Text(Modality):
             KeyError: the source has no such column.
             ValueError: the column holds no text, or the vocabulary is too small for it.
         """
-        batches = source.column(column, _utf8).batch(1_024)
+        batches = source.column(column, utf8).batch(1_024)
 
         def texts() -> Iterator[bytes]:
             return (text for batch in batches.as_numpy_iterator() for text in batch)
@@ -323,32 +322,3 @@ def _kind(piece: str) -> tuple[Any, ...]:
     """How a piece is marked (`##`, `▁`, `Ġ`), and what it is written with."""
     text = piece.lstrip("#▁Ġ")
     return len(piece) > len(text), text[:1].isupper(), text.isalpha(), text.isdigit()
-
-
-def _utf8(value: Any) -> bytes:
-    """See `Text.encode`."""
-    if value is None or (isinstance(value, numbers.Real) and math.isnan(value)):
-        return b""
-    if isinstance(value, bytes):
-        try:
-            value.decode()
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"Text: {value[:40]!r} is not valid UTF-8 at byte {error.start}; decode it with "
-                "its own encoding and hand in the str."
-            ) from error
-        return value
-    if isinstance(value, str):
-        try:
-            return value.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"Text: {value[:40]!r} holds half a surrogate pair at character {error.start}, "
-                "which is no character; leave it out or replace it with U+FFFD."
-            ) from error
-    if isinstance(value, numbers.Number):
-        return str(value).encode()
-    raise TypeError(
-        f"Text: {value!r:.80} is of type {type(value).__name__}; hand in a str, UTF-8 bytes, a "
-        "number, or None where the text is absent."
-    )

@@ -27,14 +27,17 @@ _RESERVED = ("pad", "unknown")
 class HashedNgrams(Tokenizer):
     """The n-grams of the characters of each word, and the word itself, as the numbers of buckets.
 
-    Letters keep their case; what is no letter, digit or mark is a word of its own. Ids 0 and 1 are
-    the padding and the unknown. Different n-grams may share a bucket, so that ids cannot be turned
-    into text again.
+    With `words`, runs of words follow the last word of each, as pairs in which "not" stands beside
+    what it denies (Joulin et al., "Bag of Tricks for Efficient Text Classification",
+    arXiv:1607.01759, section 2.3). Letters keep their case; what is no letter, digit or mark is a
+    word of its own. Ids 0 and 1 are the padding and the unknown. Different n-grams may share a
+    bucket, so that ids cannot be turned into text again.
 
     Args:
         buckets: how many ids n-grams share.
         shortest: the fewest characters of an n-gram, the marks of a word's begin and end counted.
-        longest: the most.
+        longest: the most; 0 leaves the parts of words out.
+        words: the longest run of words; 1 for single words alone.
 
     Raises:
         ValueError: a number is out of its range.
@@ -45,21 +48,27 @@ class HashedNgrams(Tokenizer):
     >>> cat, cats = tokenizer.tokenize(tf.constant(["cat", "cats"])).to_list()
     >>> len(cat), len(cats), len(set(cat) & set(cats))
     (10, 13, 6)
+    >>> pairs = HashedNgrams(buckets=1_000, longest=0, words=2)
+    >>> [len(ids) for ids in pairs.tokenize(tf.constant(["not", "not so good"])).to_list()]
+    [1, 5]
     """
 
     buckets: int = 4_096
     shortest: int = 2
     longest: int = 4
+    words: int = 1
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
         if self.buckets < 1:
             raise ValueError(f"HashedNgrams: buckets is {self.buckets}; it has to be at least 1.")
-        if not 1 <= self.shortest <= self.longest:
+        if self.longest and not 1 <= self.shortest <= self.longest:
             raise ValueError(
                 f"HashedNgrams: shortest is {self.shortest} and longest {self.longest}; they have "
-                "to be at least 1, and the shortest not above the longest."
+                "to be at least 1, and the shortest not above the longest, unless that is 0."
             )
+        if self.words < 1:
+            raise ValueError(f"HashedNgrams: words is {self.words}; it has to be at least 1.")
 
     @property
     def vocabulary_size(self) -> int:
@@ -77,21 +86,36 @@ class HashedNgrams(Tokenizer):
 
     def tokenize(self, texts: tf.Tensor, limit: int | None = None) -> tf.RaggedTensor:
         """See `Tokenizer.tokenize`."""
+        return self.parts(texts, limit).merge_dims(1, 2)
+
+    def parts(self, texts: tf.Tensor, limit: int | None = None) -> tf.RaggedTensor:
+        """The ids of each word apart.
+
+        Args:
+            texts: string [B].
+            limit: the most words to read of each text.
+
+        Returns:
+            int32 [B, (words), (parts)].
+        """
         with tf.device("CPU:0"):
             texts = tf.convert_to_tensor(texts, tf.string)
             texts = tf.strings.regex_replace(valid(texts), _ALONE, r" \1 ")
             words = tf.strings.split(texts)[:, :limit]
             marked = tf.strings.substr(words.flat_values, 0, MAX_WORD_LENGTH, unit="UTF8_CHAR")
             marked = tf.strings.join([_BEGIN, marked, _END])
-            parts = tf.strings.ngrams(
-                tf.strings.unicode_split(marked, "UTF-8"),
-                list(range(self.shortest, self.longest + 1)),
-                separator="",
-            )
-            parts = tf.concat([parts, tf.RaggedTensor.from_tensor(marked[:, None])], axis=1)
+            parts = tf.RaggedTensor.from_tensor(marked[:, None])
+            if self.longest:
+                characters = tf.strings.unicode_split(marked, "UTF-8")
+                lengths = list(range(self.shortest, self.longest + 1))
+                ngrams = tf.strings.ngrams(characters, lengths, separator="")
+                parts = tf.concat([ngrams, parts], axis=1)
+            if self.words > 1:
+                runs = _runs(words.with_flat_values(marked), self.words)
+                parts = tf.concat([parts, runs], axis=1)
             ids = tf.strings.to_hash_bucket_fast(parts.flat_values, self.buckets)
             ids = parts.with_flat_values(tf.cast(ids, tf.int32) + len(_RESERVED))
-            return words.with_flat_values(ids).merge_dims(1, 2)
+            return words.with_flat_values(ids)
 
     @classmethod
     def learn(cls, texts: Iterable[str | bytes], vocabulary_size: int, **options: Any) -> Self:
@@ -104,3 +128,13 @@ class HashedNgrams(Tokenizer):
         """
         del texts
         return cls(vocabulary_size - len(_RESERVED), **options)
+
+
+def _runs(words: tf.RaggedTensor, longest: int) -> tf.RaggedTensor:
+    """For each word of all texts, the runs of 2 to `longest` words that end with it."""
+    runs = [words.flat_values]
+    for back in range(1, longest):
+        runs.append(tf.strings.join([tf.roll(words.flat_values, back, axis=0), runs[-1]]))
+    place = tf.ragged.range(words.row_lengths()).flat_values
+    within = place[:, None] >= tf.range(1, longest, dtype=place.dtype)
+    return tf.ragged.boolean_mask(tf.stack(runs[1:], axis=1), within)

@@ -1,5 +1,6 @@
 """`HashedNgrams` against its definition, in Python."""
 
+import dataclasses
 import re
 import unicodedata
 
@@ -38,6 +39,31 @@ def test_equals_its_definition(texts):
     assert got == [expected(text) for text in texts]
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text("ab é.", max_size=12), max_size=5), st.integers(1, 4))
+def test_runs_of_words_end_with_their_word(texts, longest):
+    """Joulin et al. 2017: bags of word n-grams, here beside each word."""
+    made = HashedNgrams(buckets=512, longest=0, words=longest)
+    got = made.tokenize(tf.constant(texts, tf.string)).to_list()
+    for text, ids in zip(texts, got, strict=True):
+        marked = [f"\x02{word}\x03" for word in words(text) if word]
+        runs = [
+            "".join(marked[end - n : end])
+            for end in range(1, len(marked) + 1)
+            for n in range(1, min(longest, end) + 1)
+        ]
+        hashed = tf.strings.to_hash_bucket_fast(runs, 512) + 2 if runs else tf.constant([])
+        assert ids == hashed.numpy().tolist()
+
+
+def test_runs_stand_behind_the_parts_of_their_last_word():
+    plain, runs = (
+        dataclasses.replace(TOKENIZER, words=n).tokenize(tf.constant(["a cat"])).to_list()[0]
+        for n in (1, 2)
+    )
+    assert runs[:-1] == plain
+
+
 def test_is_the_same_eagerly_in_a_function_and_one_by_one(lines):
     texts = tf.constant(lines)
     tokenize = tf.function(TOKENIZER.tokenize, input_signature=[tf.TensorSpec([None], tf.string)])
@@ -72,6 +98,7 @@ def test_bytes_that_are_not_utf8_raise():
         ({"buckets": 0}, "buckets is 0"),
         ({"shortest": 0}, "shortest is 0"),
         ({"shortest": 5}, "shortest is 5 and longest 4"),
+        ({"words": 0}, "words is 0"),
     ],
 )
 def test_wrong_fields_are_refused(fields, message):
