@@ -253,7 +253,9 @@ class Text(Modality):
         )
         begins = np.cumsum(counts) - counts
         order = np.argsort(number, kind="stable")
-        return tuple(part.astype("int32") for part in (begins[number], counts[number], order))
+        parts = (begins[number], counts[number], order)
+        begin, count, order = (part.astype("int32") for part in parts)
+        return begin, count, order
 
     def length(self, tensors: dict[str, tf.Tensor]) -> tf.Tensor:
         """int32 []: how many ids of one text are no padding."""
