@@ -42,7 +42,7 @@ class Classification(Task):
         measures: the metrics, of `"accuracy"`, `"f1"` (the mean over classes), `"micro_f1"`,
             `"mcc"` (Matthews correlation; single labels alone) and `"auc"` (area under the ROC
             curve, mean over classes; Keras' sum over 200 thresholds, which is coarse where
-            probabilities crowd at 0 and 1).
+            probabilities crowd at 0 and 1). Accuracy if None, and with `multi_label` F1.
         vote_loss: how much the mean loss of the single votes counts beside that of their mean. It
             keeps a field that learns fast from stopping the others (Wang, Tran & Feiszli 2020,
             "What Makes Training Multi-Modal Classification Networks Hard?").
@@ -66,7 +66,7 @@ class Classification(Task):
     separator: str = "|"
     dropout: float = 0.1
     pool: str = "mean"
-    measures: tuple[str, ...] = ("accuracy", "f1")
+    measures: tuple[str, ...] = ()
     vote_loss: float = 0.0
 
     def __init__(
@@ -78,7 +78,7 @@ class Classification(Task):
         separator: str = "|",
         dropout: float = 0.1,
         pool: str = "mean",
-        measures: Iterable[str] = ("accuracy", "f1"),
+        measures: Iterable[str] | None = None,
         vote_loss: float = 0.0,
     ):
         if isinstance(classes, str):
@@ -100,6 +100,8 @@ class Classification(Task):
         if vote_loss < 0:
             raise ValueError(f"vote_loss must be at least 0; got {vote_loss}.")
         check_pool(pool)
+        if measures is None:
+            measures = ("accuracy", "f1") if multi_label else ("accuracy",)
         measures = tuple(measures)
         known = set(_MEASURES) - ({"mcc"} if multi_label else set())
         if not set(measures) <= known:
