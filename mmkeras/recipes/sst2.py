@@ -6,8 +6,9 @@ The folder holds `sst2/train.tsv`, `dev.tsv` and `test.tsv` of the Stanford Sent
 (Socher et al. 2013): a sentence, a tab, and 0 or 1 in each line.
 
 Measured on 2 cores of an Intel Xeon that other work kept busy: 186 s of CPU time (474 s by the
-clock); accuracy on test 0.828, on dev 0.799; TF-IDF and logistic regression has 0.813 on test. The
-settings were chosen on dev, where runs differ by a point.
+clock); accuracy on test 0.828, on dev 0.799, in one run, whose standard error on 1,820 sentences is
+0.009. Beside it, on test: logistic regression of words and pairs by TF-IDF 0.813, of n-grams of
+characters too 0.832. The settings were chosen on dev and a part of train.
 """
 
 from collections.abc import Mapping
