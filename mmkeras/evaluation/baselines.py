@@ -8,7 +8,7 @@ from mmkeras.contracts import Source
 from mmkeras.evaluation.subsets import subsets
 from mmkeras.fields import Fields
 from mmkeras.layers import LogMelSpectrogram
-from mmkeras.modalities import Audio, Image, Text
+from mmkeras.modalities import Audio, Image, Text, Words
 from mmkeras.pipeline import pipeline
 from mmkeras.tasks import Classification
 
@@ -74,13 +74,13 @@ def _classifier(modality: object):
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    if isinstance(modality, Text):
+    if isinstance(modality, Text | Words):
         return make_pipeline(TfidfVectorizer(), LogisticRegression(C=10, max_iter=1000))
     return ExtraTreesClassifier(300, random_state=0, n_jobs=-1)
 
 
 def _features(modality: object, field: str, source: Source) -> list[str] | np.ndarray:
-    if isinstance(modality, Text):
+    if isinstance(modality, Text | Words):
         texts = source.column(field, modality.encode)
         return [text.decode() for text in texts.as_numpy_iterator()]
     small = Image(size=32) if isinstance(modality, Image) else modality

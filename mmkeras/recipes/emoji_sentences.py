@@ -1,6 +1,11 @@
 """Names of countries, animals, dishes and so on in sentences, from the packages of the demo.
 
 mmkeras train emoji_sentences --out runs/emoji_sentences
+
+Measured on 2 cores of an Intel Xeon that other work kept busy: 401 s of CPU time (751 s by the
+clock). F1 of entities whose names no training sentence holds: 0.949 on test (precision 0.963,
+recall 0.936), 0.900 on validation, which has harder names. Without invented names it was 0.52; with
+names invented for each type apart, so that their spelling gave the type away, 0.56.
 """
 
 from collections.abc import Mapping
@@ -56,7 +61,7 @@ recipe = Recipe(
     name="emoji_sentences",
     sources=sources,
     model=model,
-    epochs=3,
+    epochs=2,
     batch_size=32,
     learning_rate=2e-3,
     ema_momentum=0.99,
