@@ -61,10 +61,10 @@ def test_entities_from_a_table_to_answers(tmp_path, capsys):
         for at in [len(who) + 9]
     ]
     table = tmp_path / "notes.jsonl"
-    table.write_text("\n".join(json.dumps(row) for row in rows * 4))
+    table.write_text("\n".join(json.dumps(row) for row in rows * 80))
     model = str(tmp_path / "run" / "model.keras")
     learn = ["--text", "note", "--tag", "names", "--size", "tiny", "--out", str(tmp_path / "run")]
-    options = ["--set", "epochs=25", "learning_rate=0.02", "augment=false"]
+    options = ["--set", "epochs=6", "batch_size=16", "learning_rate=0.02", "augment=false"]
     assert cli.main(["train", "--table", str(table), *learn, *options]) == 0
     capsys.readouterr()
 
