@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from mmkeras.contracts.modality import Modality, TensorSpec
 from mmkeras.tokenizers.hashed_ngrams import HashedNgrams
+from mmkeras.tokenizers.subwords import Pieces
 from mmkeras.tokenizers.utf8 import utf8
+from mmkeras.tokenizers.words import words_of
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -86,20 +88,35 @@ class Words(Modality):
         """`part_ids`: int32 [T, P]."""
         return {"part_ids": TensorSpec((self.max_length, self.max_parts), "int32")}
 
+    def origins(self) -> dict[str, TensorSpec]:
+        """Where in the text each word stands, under the names of `Text.origins`."""
+        places = TensorSpec((self.max_length,), "int32")
+        return {"starts": places, "ends": places, "words": places, "text": TensorSpec((), "string")}
+
     def preprocess(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """One text (string []) to `part_ids` (int32 [T, P])."""
         return {"part_ids": self.preprocess_batch(raw[None])["part_ids"][0]}
 
     def preprocess_batch(self, raw: tf.Tensor, origins: bool = False) -> dict[str, tf.Tensor]:
-        """Texts (string [B]) to `part_ids` (int32 [B, T, P]).
+        """Texts (string [B]) to `part_ids` (int32 [B, T, P]) and, if asked for, their `origins`.
 
         Raises:
             tf.errors.InvalidArgumentError: a text is not valid UTF-8.
         """
-        del origins
         parts = self.tokenizer.parts(raw, limit=self.max_length)
         last = parts.with_values(parts.values[:, -self.max_parts :])
-        return {"part_ids": last.to_tensor(0, shape=[None, self.max_length, self.max_parts])}
+        ids = {"part_ids": last.to_tensor(0, shape=[None, self.max_length, self.max_parts])}
+        return ids | self._origins(raw) if origins else ids
+
+    def _origins(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        starts, ends = self.tokenizer.offsets(raw, limit=self.max_length)
+        # Which word of the text: this one's own, but for ideographs and the like.
+        places = words_of(raw, Pieces(starts, starts, ends))
+        starts, ends, words = (
+            part.to_tensor(fill, shape=[None, self.max_length])
+            for part, fill in zip(places, (0, 0, -1))
+        )
+        return {"starts": starts, "ends": ends, "words": words, "text": raw}
 
     def absent(self) -> dict[str, np.ndarray]:
         """All ids 0."""

@@ -11,7 +11,7 @@ from typing import Any, Self
 import keras
 import tensorflow as tf
 
-from mmkeras.tokenizers.characters import valid
+from mmkeras.tokenizers.characters import decode, lower_bound, valid
 from mmkeras.tokenizers.tokenizer import Tokenizer
 
 # Marks of the begin and the end of a word, which no text is likely to hold.
@@ -99,9 +99,7 @@ class HashedNgrams(Tokenizer):
             int32 [B, (words), (parts)].
         """
         with tf.device("CPU:0"):
-            texts = tf.convert_to_tensor(texts, tf.string)
-            texts = tf.strings.regex_replace(valid(texts), _ALONE, r" \1 ")
-            words = tf.strings.split(texts)[:, :limit]
+            words = _words(texts)[:, :limit]
             marked = tf.strings.substr(words.flat_values, 0, MAX_WORD_LENGTH, unit="UTF8_CHAR")
             marked = tf.strings.join([_BEGIN, marked, _END])
             parts = tf.RaggedTensor.from_tensor(marked[:, None])
@@ -117,6 +115,33 @@ class HashedNgrams(Tokenizer):
             ids = parts.with_flat_values(tf.cast(ids, tf.int32) + len(_RESERVED))
             return words.with_flat_values(ids)
 
+    def offsets(
+        self, texts: tf.Tensor, limit: int | None = None
+    ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """Where each word starts and ends in its text, int32 [B, (words)] each, in characters.
+
+        Args:
+            texts: string [B].
+            limit: the most words to read of each text.
+        """
+        with tf.device("CPU:0"):
+            words = _words(texts)[:, :limit]
+            codes, splits, _ = decode(tf.convert_to_tensor(texts, tf.string))
+            # Words are all that is no white space, in its order.
+            solid = tf.where((codes != ord(" ")) & ((codes < 9) | (codes > 13)))[:, 0]
+            ends = tf.cumsum(tf.strings.length(words.flat_values, unit="UTF8_CHAR"))
+            ends = tf.pad(tf.cast(ends, tf.int64), [[1, 0]])
+            row = words.value_rowids()
+            before = tf.gather(ends, tf.gather(words.row_splits, row))
+            base = tf.gather(lower_bound(solid, splits), row) - before
+            begin = tf.gather(splits, row)
+            starts = tf.gather(solid, base + ends[:-1]) - begin
+            last = tf.gather(solid, base + ends[1:] - 1) - begin
+            return (
+                words.with_flat_values(tf.cast(starts, tf.int32)),
+                words.with_flat_values(tf.cast(last, tf.int32) + 1),
+            )
+
     @classmethod
     def learn(cls, texts: Iterable[str | bytes], vocabulary_size: int, **options: Any) -> Self:
         """The tokenizer of so many ids; the texts tell it nothing.
@@ -128,6 +153,12 @@ class HashedNgrams(Tokenizer):
         """
         del texts
         return cls(vocabulary_size - len(_RESERVED), **options)
+
+
+def _words(texts: tf.Tensor) -> tf.RaggedTensor:
+    """string [B, (words)]; what is no letter, digit or mark is a word of its own."""
+    texts = valid(tf.convert_to_tensor(texts, tf.string))
+    return tf.strings.split(tf.strings.regex_replace(texts, _ALONE, r" \1 "))
 
 
 def _runs(words: tf.RaggedTensor, longest: int) -> tf.RaggedTensor:

@@ -1,5 +1,7 @@
 """`Words`: the parts of each word as `HashedNgrams` gives them, and what augmentation leaves."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -27,6 +29,28 @@ def test_each_row_is_a_word_with_its_last_parts():
 def test_a_word_has_the_same_parts_wherever_it_stands():
     np.testing.assert_array_equal(parts("a b naïve c")[2], parts("naïve")[0])
     assert len(parts("one two three four five six seven")) == 6
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Anna-Lena, lives in  Köln.", "", "  猫和狗。 x\v y \u00a0z a🐈", "é e\u0301a b c d e f"],
+)
+def test_origins_are_where_each_word_stands(text):
+    raw = tf.constant([text, "before", text])
+    made = WORDS.preprocess_batch(raw, origins=True)
+    alone = re.sub(r"[^\w\s\u0301]", r" \g<0> ", text, flags=re.ASCII if text.isascii() else 0)
+    words = re.split(r"[ \t\n\v\f\r]+", alone.replace("\u00a0", " \u00a0 "))
+    words = [word for word in words if word][:6]
+    for row in (0, 2):
+        there = (made["part_ids"][row].numpy() != 0).any(axis=1)
+        assert there.sum() == len(words)
+        for start, end, number, word in zip(
+            made["starts"][row].numpy(),
+            made["ends"][row].numpy(),
+            made["words"][row].numpy(),
+            words,
+        ):
+            assert number == -1 if word.isspace() else text[start:end] == word
 
 
 def test_augment_hides_words_and_parts():
