@@ -95,7 +95,8 @@ class MultimodalModel(keras.Model):
         if modality_dropout:
             tokens = ModalityDropout(modality_dropout, name="modality_dropout")(tokens)
         tokens = fusion(tokens)
-        outputs = {name: task.head(name)(tokens) for name, task in tasks.items()}
+        grids = {field: encoders[field].grids for field in fields}
+        outputs = {name: task.head(name, grids)(tokens) for name, task in tasks.items()}
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
 
         self.fields = fields
@@ -263,7 +264,7 @@ class _LabelledMean(keras.losses.Loss):
 
 def _default_encoder(modality: Modality, size: str, field: str, dropout: float) -> Encoder:
     for kind in (getattr(encoder_kinds, name) for name in encoder_kinds.__all__):
-        if kind.reads == frozenset(modality.specs()):
+        if kind.is_default and kind.reads == frozenset(modality.specs()):
             return kind.for_modality(modality, size, name=f"{field}_encoder", dropout=dropout)
     raise ValueError(
         f"field {field!r}: {type(modality).__name__} has no default encoder; pass one in "
@@ -302,11 +303,12 @@ def _check_pointing(name: str, task: Task, fields: Fields) -> None:
             raise ValueError(
                 f"task {name!r} points into field {field!r}, but the fields are {list(fields)}."
             )
-        if not fields[field].origins():
+        missing = sorted(task.reads - set(fields[field].origins()))
+        if missing:
             raise ValueError(
                 f"task {name!r} points into field {field!r}, whose {type(fields[field]).__name__} "
-                "cannot tell where its tensors come from; a Text can with a tokenizer that knows "
-                "offsets, such as WordPiece."
+                f"cannot tell the {missing} of its tensors; an Image can, and so can a Text with a "
+                "tokenizer that knows offsets, such as WordPiece."
             )
 
 

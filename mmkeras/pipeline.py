@@ -240,6 +240,7 @@ class _Reader:
         if self.on_error == "skip":
             columns = {column: self._forgiving(encode) for column, encode in columns.items()}
         files = [field for field in self.used if self.fields[field].is_file]
+        files += [task for task in self.labels if self.tasks[task].is_file]
         return self.source.rows(columns, files)
 
     def _forgiving(self, encode: Encode) -> Encode:

@@ -8,6 +8,9 @@ Shape legend, used in every docstring and comment of the package:
 
 from typing import Any, NamedTuple
 
+#: (rows, columns) of each grid whose cells tokens are.
+Grids = tuple[tuple[int, int], ...]
+
 
 class Tokens(NamedTuple):
     """A batch of token sequences: what encoders make, fusions mix and heads read.

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import keras
 
 from mmkeras.contracts.modality import Modality
-from mmkeras.tokens import Tokens
+from mmkeras.tokens import Grids, Tokens
 
 
 class Encoder(keras.layers.Layer, abc.ABC):
@@ -18,10 +18,21 @@ class Encoder(keras.layers.Layer, abc.ABC):
     Attributes:
         reads: the names of the tensors it takes; it fits every modality that makes just these.
         dim: D of the tokens it makes.
+        is_default: whether a model takes it for a modality that it reads, where none is given.
     """
 
     reads: ClassVar[frozenset[str]]
     dim: int
+    is_default: ClassVar[bool] = True
+
+    @property
+    def grids(self) -> Grids:
+        """The grids, (rows, columns) each, finest first, whose cells the tokens are, row by row.
+
+        The cells of a grid share the picture evenly. Empty where tokens are no cells; tasks that
+        answer with places in a picture read them.
+        """
+        return ()
 
     @abc.abstractmethod
     def call(self, tensors: dict[str, Any], training: bool | None = None) -> Tokens:

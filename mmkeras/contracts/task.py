@@ -2,18 +2,21 @@
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
 
 from mmkeras.contracts.configured import Configured
+from mmkeras.tokens import Grids
 
 #: `{field: {name: tensor}}`.
 Tensors = Mapping[str, Mapping[str, tf.Tensor]]
 #: Where nothing points into a field.
 NO_ORIGINS: Tensors = {}
+#: Where no field's tokens are cells of a grid.
+NO_GRIDS: Mapping[str, Grids] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +33,10 @@ class Task(Configured, abc.ABC):
 
     #: False where the target is made of the sample itself: no column holds labels.
     labelled: ClassVar[bool] = True
+    #: True where a `str` handed in as a label is the path of a file that holds the raw label.
+    is_file: ClassVar[bool] = False
+    #: The origins that it needs of the fields that it points into; see `Modality.origins`.
+    reads: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def points_into(self) -> tuple[str, ...]:
@@ -82,8 +89,13 @@ class Task(Configured, abc.ABC):
         return inputs, target
 
     @abc.abstractmethod
-    def head(self, name: str) -> keras.layers.Layer:
-        """A layer from `{field: Tokens}` to `{output name: tensor [B, ...]}`."""
+    def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
+        """A layer from `{field: Tokens}` to `{output name: tensor [B, ...]}`.
+
+        Args:
+            name: of the layer.
+            grids: of each field's encoder; see `Encoder.grids`.
+        """
 
     @abc.abstractmethod
     def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
@@ -95,6 +107,20 @@ class Task(Configured, abc.ABC):
 
         Under the empty name stand those that compare all outputs, a dict, with the target.
         """
+
+    def conclude(self, outputs: dict[str, Any]) -> dict[str, Any]:
+        """The outputs as they leave the model on a device, in `keras.ops`; by default as they are.
+
+        For tasks whose outputs are many and whose answer is small: it holds what of `decode` needs
+        neither origins nor words.
+
+        Args:
+            outputs: what the head gave for a batch.
+
+        Returns:
+            Named tensors with a leading B, of static shapes where those of the outputs are.
+        """
+        return outputs
 
     @abc.abstractmethod
     def decode(
@@ -116,6 +142,16 @@ class Task(Configured, abc.ABC):
         What comes first is the answer itself, in a form that `encode` takes for a label.
         """
         return answer
+
+    def scores(self, answers: Sequence[Any], labels: Sequence[bytes]) -> dict[str, float]:
+        """Measures that need all answers at once, in plain Python; by default there are none.
+
+        Args:
+            answers: what `read` gave for each sample.
+            labels: their raw labels, none of them empty.
+        """
+        del answers, labels
+        return {}
 
     @classmethod
     @abc.abstractmethod

@@ -2,7 +2,8 @@
 
 from mmkeras.encoders.audio_transformer import AudioTransformer
 from mmkeras.encoders.text_transformer import TextTransformer
+from mmkeras.encoders.vision_pyramid import VisionPyramid
 from mmkeras.encoders.vit import ViT
 from mmkeras.encoders.word_transformer import WordTransformer
 
-__all__ = ["AudioTransformer", "TextTransformer", "ViT", "WordTransformer"]
+__all__ = ["AudioTransformer", "TextTransformer", "ViT", "VisionPyramid", "WordTransformer"]

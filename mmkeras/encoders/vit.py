@@ -11,7 +11,7 @@ from mmkeras.layers.composite import Composite
 from mmkeras.layers.positions import LearnedPositions
 from mmkeras.layers.sizes import Size, size_of
 from mmkeras.layers.stack import TransformerStack
-from mmkeras.tokens import Tokens
+from mmkeras.tokens import Grids, Tokens
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -78,7 +78,8 @@ class ViT(Composite, Encoder):
         }
         self.dim = stack.dim
         self.stack = stack
-        self.num_patches = (height // patch_size) * (width // patch_size)
+        self.grid = (height // patch_size, width // patch_size)
+        self.num_patches = self.grid[0] * self.grid[1]
         policy = self.dtype_policy
         if stem == "patch":
             self.stem = [
@@ -106,6 +107,11 @@ class ViT(Composite, Encoder):
             self.stem.append(keras.layers.Conv2D(self.dim, 1, name="patches", dtype=policy))
         self.positions = LearnedPositions(self.num_patches, name="positions", dtype=policy)
         self.dropout = keras.layers.Dropout(dropout, dtype=policy)
+
+    @property
+    def grids(self) -> Grids:
+        """One grid, of patches."""
+        return (self.grid,)
 
     def build(self, tensors_shape: dict[str, Any]) -> None:
         shape = tensors_shape["pixels"]

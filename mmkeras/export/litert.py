@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mmkeras.export.signatures import flat, raw_samples, tensors_signature
+from mmkeras.export.signatures import concluded, raw_samples, tensors_signature
 from mmkeras.export.verify import ExportError, Verification, verify
 from mmkeras.layers.attention import plain_attention
 from mmkeras.model import MultimodalModel
@@ -62,7 +62,7 @@ def litert(
         ) from error
     raw = raw_samples(model, samples)
     tensors = model.fields.preprocess_batch({f: tf.constant(v) for f, v in raw.items()})
-    expected = flat(model(tensors, training=False))
+    expected = concluded(model, model(tensors, training=False))
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent) as folder:
         draft = Path(folder) / path.name

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from mmkeras.export.signatures import (
     answered,
+    concluded,
     decoded,
-    flat,
     raw_samples,
     raw_signature,
     tensors_signature,
@@ -79,7 +79,7 @@ def saved_model(
             inputs={RAW: raw, TENSORS: _arrays(inputs)},
             expected={
                 RAW: _arrays(decoded(model, tensors, outputs)),
-                TENSORS: _arrays(flat(outputs)),
+                TENSORS: _arrays(concluded(model, outputs)),
             },
             tolerance=tolerance,
         )

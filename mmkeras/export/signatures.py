@@ -28,7 +28,7 @@ def flat(outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def tensors_signature(
     model: MultimodalModel, batch_size: int | None
 ) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
-    """Preprocessed tensors to the model's outputs.
+    """Preprocessed tensors to the model's outputs, as the tasks conclude them.
 
     Args:
         model: the model.
@@ -46,9 +46,16 @@ def tensors_signature(
 
     @tf.function(input_signature=[specs])
     def tensors(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return flat(model(inputs, training=False))
+        return concluded(model, model(inputs, training=False))
 
     return tensors
+
+
+def concluded(
+    model: MultimodalModel, outputs: Mapping[str, dict[str, tf.Tensor]]
+) -> dict[str, tf.Tensor]:
+    """The outputs as the tasks conclude them, `{task_name: tensor}`; see `Task.conclude`."""
+    return flat({name: task.conclude(outputs[name]) for name, task in model.tasks.items()})
 
 
 def raw_signature(

@@ -38,6 +38,8 @@ class Image(Modality):
         max_pixels: the most pixels an encoded picture may declare; a larger one is refused before
             it is decoded.
         min_crop: `augment` shows a random part of at least this share of the area, in (0, 1].
+        zoom_out: `augment` shows up to so many times the area, with `background` around the
+            picture; at least 1.
         flip: `augment` swaps left and right in every second picture. Not for writing.
         rotation_deg: `augment` turns by at most this angle, in degrees.
         jitter: `augment` changes brightness, contrast and saturation by at most this share.
@@ -66,6 +68,7 @@ class Image(Modality):
     std: float | tuple[float, ...] = 0.5
     max_pixels: int = 64_000_000
     min_crop: float = 0.5
+    zoom_out: float = 1.0
     flip: bool = True
     rotation_deg: float = 0.0
     jitter: float = 0.2
@@ -94,6 +97,7 @@ class Image(Modality):
             ),
             "max_pixels": (self.max_pixels >= 1, "at least 1, such as 64_000_000"),
             "min_crop": (0 < self.min_crop <= 1, "in (0, 1], such as 0.5; 1 crops nothing"),
+            "zoom_out": (self.zoom_out >= 1, "at least 1, such as 2.0; 1 adds nothing"),
             "rotation_deg": (0 <= self.rotation_deg <= 180, "in [0, 180], such as 10"),
             "jitter": (0 <= self.jitter < 1, "in [0, 1), such as 0.2"),
             "erase": (0 <= self.erase <= 1, "a chance in [0, 1], such as 0.25"),
@@ -162,6 +166,20 @@ class Image(Modality):
             "present": TensorSpec((), "bool"),
         }
 
+    def origins(self) -> dict[str, TensorSpec]:
+        """Where in the encoded picture, turned upright, the pixels come from.
+
+        `size`: int32 [2], its height and width. `view`: float32 [4], what of it is to be seen, (x1,
+        y1, x2, y2) in its pixels; beyond it where `fit` pads. `moved`: float32 [2, 3], the affine
+        map from places (x, y, 1) in augmented pixels to places before augmentation, in shares of
+        width and height.
+        """
+        return {
+            "size": TensorSpec((2,), "int32"),
+            "view": TensorSpec((4,), "float32"),
+            "moved": TensorSpec((2, 3), "float32"),
+        }
+
     def preprocess(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """One encoded picture (string []) to `pixels` (float32 [H, W, C]) and `present` (bool []).
 
@@ -169,13 +187,36 @@ class Image(Modality):
             tf.errors.InvalidArgumentError: the bytes are no JPEG, PNG, GIF or BMP, are cut off, or
                 declare more than `max_pixels`.
         """
+        made = self._read(raw)
+        return {name: made[name] for name in self.specs()}
+
+    def preprocess_batch(self, raw: tf.Tensor, origins: bool = False) -> dict[str, tf.Tensor]:
+        """Encoded pictures (string [B]) to what `preprocess` makes, and `origins` if asked for."""
+        specs = self.specs() | (self.origins() if origins else {})
+        signature = {name: tf.TensorSpec(spec.shape, spec.dtype) for name, spec in specs.items()}
+
+        def read(raw: tf.Tensor) -> dict[str, tf.Tensor]:
+            made = self._read(raw)
+            return {name: made[name] for name in specs}
+
+        return tf.map_fn(read, raw, fn_output_signature=signature)
+
+    def _read(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """One picture's tensors, origins among them."""
         present = tf.strings.length(raw) > 0
         picture = _decode(raw, self.background, self.max_pixels)
-        levels = self._fit(picture) / 255.0
+        levels, view = self._fit(picture)
+        levels = levels / 255.0
         if self.channels == 1:
             levels = tf.image.rgb_to_grayscale(levels)
         pixels = tf.where(present, self._normalise(levels), 0.0)
-        return {"pixels": tf.ensure_shape(pixels, self.specs()["pixels"].shape), "present": present}
+        return {
+            "pixels": tf.ensure_shape(pixels, self.specs()["pixels"].shape),
+            "present": present,
+            "size": tf.shape(picture)[:2],
+            "view": tf.ensure_shape(view, [4]),
+            "moved": tf.eye(2, 3),
+        }
 
     def absent(self) -> dict[str, np.ndarray]:
         """All pixels 0, not present."""
@@ -187,23 +228,22 @@ class Image(Modality):
     def augment(self, tensors: dict[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """Crops, flips, turns, recolours and partly hides one picture; see the fields of `Image`.
 
-        It moves what is seen: where a label holds positions, set `min_crop=1`, `flip=False` and
-        `rotation_deg=0`.
+        Labels that hold positions follow by what `moved` tells of it.
 
         Args:
-            tensors: `pixels` and `present` of one sample.
+            tensors: `pixels` and `present` of one sample, and its origins where they were made.
             seed: int32 [2].
         """
         pixels = tensors["pixels"]
         chance = tf.unstack(tf.random.stateless_uniform([14], seed))
-        levels = self._denormalise(pixels)
-        levels = self._move(levels, *chance[:6])
+        move = self._draw_move(*chance[:6])
+        levels = self._moved(self._denormalise(pixels), move)
         levels = self._recolour(levels, *chance[6:9])
         changed = self._hide(self._normalise(levels), *chance[9:])
-        return {
-            "pixels": tf.where(tensors["present"], changed, pixels),
-            "present": tensors["present"],
-        }
+        made = {"pixels": tf.where(tensors["present"], changed, pixels)}
+        if "moved" in tensors:
+            made["moved"] = tensors["moved"] @ self._as_shares(move)
+        return tensors | made
 
     @classmethod
     def tiny(cls) -> Self:
@@ -224,24 +264,30 @@ class Image(Modality):
     def _sides(self) -> tuple[int, ...]:
         return self.size if isinstance(self.size, tuple) else (self.size, self.size)
 
-    def _fit(self, picture: tf.Tensor) -> tf.Tensor:
-        """uint8 [h, w, 3] to float32 [H, W, 3] in [0, 255]."""
+    def _fit(self, picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """uint8 [h, w, 3] to float32 [H, W, 3] in [0, 255], and the view; see `origins`."""
         goal = tf.constant([self.height, self.width])
-        if self.fit == "stretch":
-            return tf.image.resize(picture, goal, antialias=True)
         shape = tf.shape(picture)[:2]
+        if self.fit == "stretch":
+            view = tf.concat([[0, 0], shape[::-1]], axis=0)
+            return tf.image.resize(picture, goal, antialias=True), tf.cast(view, tf.float32)
         scales = goal / shape
         if self.fit == "crop":
             kept = _rounded(tf.cast(goal, tf.float64) / tf.reduce_max(scales), shape)
             top, left = tf.unstack((shape - kept) // 2)
+            view = tf.stack([left, top, left + kept[1], top + kept[0]])
             picture = picture[top : top + kept[0], left : left + kept[1]]
-            return tf.image.resize(picture, goal, antialias=True)
+            return tf.image.resize(picture, goal, antialias=True), tf.cast(view, tf.float32)
         kept = _rounded(tf.cast(shape, tf.float64) * tf.reduce_min(scales), goal)
         background = tf.constant(self.background, tf.float32)
         picture = tf.image.resize(picture, kept, antialias=True) - background
         before = (goal - kept) // 2
         margins = tf.concat([tf.stack([before, goal - kept - before], 1), [[0, 0]]], 0)
-        return tf.pad(picture, margins) + background
+        # In float64, so that what is padded evenly is told evenly.
+        edges = tf.cast(tf.stack([-before, goal - before]) * shape, tf.float64)
+        edges = edges / tf.cast(kept, tf.float64)
+        view = tf.reshape(edges[:, ::-1], [4])
+        return tf.pad(picture, margins) + background, tf.cast(view, tf.float32)
 
     def _normalise(self, levels: tf.Tensor) -> tf.Tensor:
         return (levels - tf.constant(self.mean)) / tf.constant(self.std)
@@ -249,11 +295,15 @@ class Image(Modality):
     def _denormalise(self, pixels: tf.Tensor) -> tf.Tensor:
         return pixels * tf.constant(self.std) + tf.constant(self.mean)
 
-    def _move(self, levels: tf.Tensor, *chance: tf.Tensor) -> tf.Tensor:
-        """A random part, flip and turn, as one affine map, so that pixels are resampled once."""
-        area = self.min_crop + (1 - self.min_crop) * chance[0]
+    def _draw_move(self, *chance: tf.Tensor) -> tf.Tensor:
+        """A random part, flip and turn as one affine map, so that pixels are resampled once.
+
+        float32 [2, 3]: where output pixel (x, y, 1) comes from.
+        """
+        area = self.min_crop + (self.zoom_out - self.min_crop) * chance[0]
         # From 3:4 to 4:3 of the picture's own shape, where an area so large leaves room for it.
-        widest = tf.minimum(tf.math.log(4 / 3), -tf.math.log(area))
+        room = tf.where(area <= 1, -tf.math.log(area), tf.math.log(4 / 3))
+        widest = tf.minimum(tf.math.log(4 / 3), room)
         aspect = tf.exp(widest * (2 * chance[1] - 1))
         wide, high = tf.sqrt(area * aspect), tf.sqrt(area / aspect)
         mirror = tf.where((chance[2] < 0.5) & self.flip, -1.0, 1.0)
@@ -261,7 +311,7 @@ class Image(Modality):
         middle = tf.constant([(self.width - 1) / 2, (self.height - 1) / 2], tf.float32)
         room = tf.constant([self.width, self.height], tf.float32) * (1 - tf.stack([wide, high])) / 2
         centre = middle + room * (2 * tf.stack(chance[4:6]) - 1)
-        # Where output pixel (x, y) comes from: scaled and mirrored, then turned, about the middle.
+        # Scaled and mirrored, then turned, about the middle.
         cosine, sine = tf.cos(angle), tf.sin(angle)
         matrix = tf.stack(
             [
@@ -270,13 +320,24 @@ class Image(Modality):
             ]
         )
         offset = centre - tf.linalg.matvec(matrix, middle)
-        transform = tf.concat([tf.concat([matrix, offset[:, None]], 1), [[0, 0, 1]]], 0)
+        return tf.concat([matrix, offset[:, None]], axis=1)
+
+    def _as_shares(self, move: tf.Tensor) -> tf.Tensor:
+        """float32 [3, 3]: a map between pixels as one between shares of width and height."""
+        side = tf.constant([self.width, self.height], tf.float32)
+        matrix = move[:, :2] * side[None] / side[:, None]
+        # The middle of pixel 0 is at half a pixel.
+        offset = (move[:, 2] + 0.5 - 0.5 * tf.reduce_sum(move[:, :2], axis=1)) / side
+        return tf.concat([tf.concat([matrix, offset[:, None]], 1), [[0.0, 0.0, 1.0]]], 0)
+
+    def _moved(self, levels: tf.Tensor, move: tf.Tensor) -> tf.Tensor:
+        """The picture with the background around it, where pixels come from elsewhere."""
         background = tf.constant(self.background, tf.float32)[None, None] / 255
         if self.channels == 1:
             background = tf.image.rgb_to_grayscale(background)
         moved = tf.raw_ops.ImageProjectiveTransformV3(
             images=(levels - background)[None],
-            transforms=tf.reshape(transform, [1, 9])[:, :8],
+            transforms=tf.concat([tf.reshape(move, [1, 6]), [[0.0, 0.0]]], axis=1),
             output_shape=[self.height, self.width],
             fill_value=0.0,
             interpolation="BILINEAR",

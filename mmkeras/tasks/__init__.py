@@ -2,7 +2,14 @@
 
 from mmkeras.tasks.classification import Classification
 from mmkeras.tasks.masked_language_model import MaskedLanguageModel
+from mmkeras.tasks.object_detection import ObjectDetection
 from mmkeras.tasks.regression import Regression
 from mmkeras.tasks.token_classification import TokenClassification
 
-__all__ = ["Classification", "MaskedLanguageModel", "Regression", "TokenClassification"]
+__all__ = [
+    "Classification",
+    "MaskedLanguageModel",
+    "ObjectDetection",
+    "Regression",
+    "TokenClassification",
+]

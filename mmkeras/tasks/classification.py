@@ -9,12 +9,12 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from mmkeras.contracts.task import NO_ORIGINS, Task, Tensors
+from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
 from mmkeras.layers.pooling import FieldPooling, check_pool, masked_mean
 from mmkeras.losses.cross_entropy import binary_cross_entropy, cross_entropy
 from mmkeras.metrics.by_class import AUC, F1
 from mmkeras.metrics.matthews_correlation import MatthewsCorrelation
-from mmkeras.tokens import Tokens
+from mmkeras.tokens import Grids, Tokens
 
 _MEASURES = ("accuracy", "f1", "micro_f1", "mcc", "auc")
 
@@ -167,7 +167,7 @@ class Classification(Task):
                 return tf.cast(tf.reduce_any(matches, axis=0), tf.float32)
             return tf.argmax(matches[0], output_type=tf.int32)
 
-    def head(self, name: str) -> keras.layers.Layer:
+    def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
         """Every field votes with its own logits; see `FieldPooling`."""
         return ClassificationHead(
             len(self.classes),

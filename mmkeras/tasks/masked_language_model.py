@@ -8,11 +8,11 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from mmkeras.contracts.task import NO_ORIGINS, Task, Tensors
+from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
 from mmkeras.losses.cross_entropy import cross_entropy
 from mmkeras.metrics.masked_accuracy import MaskedAccuracy
 from mmkeras.modalities.text import Text
-from mmkeras.tokens import Tokens
+from mmkeras.tokens import Grids, Tokens
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -48,6 +48,7 @@ class MaskedLanguageModel(Task):
     """
 
     labelled: ClassVar[bool] = False
+    reads: ClassVar[frozenset[str]] = frozenset({"words"})
 
     vocabulary_size: int
     mask_id: int
@@ -113,7 +114,7 @@ class MaskedLanguageModel(Task):
         changed = {**text, "token_ids": tf.where(hidden, shown, ids)}
         return {**inputs, self.field: changed}, tf.where(hidden, ids, target)
 
-    def head(self, name: str) -> keras.layers.Layer:
+    def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
         """Scores of all tokens for each place of the text."""
         return MaskedLanguageModelHead(self.field, self.vocabulary_size, name=name)
 

@@ -9,9 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mmkeras import modalities
+from mmkeras.contracts.modality import Modality
 from mmkeras.contracts.task import Task, Tensors
 from mmkeras.fusions import Late
-from mmkeras.modalities import Text
 from mmkeras.model import MultimodalModel
 from mmkeras.testing.round_trip import round_trip
 from mmkeras.testing.tokens import random_tokens, with_garbage, with_padding
@@ -19,7 +20,7 @@ from mmkeras.testing.tokens import random_tokens, with_garbage, with_padding
 _UNKNOWN = b"no such label"
 
 
-def check_task(task: Task, steps: int = 60) -> None:
+def check_task(task: Task, steps: int = 200) -> None:
     """Raises an AssertionError unless the task keeps its contract; see `Task`.
 
     It writes and reads its configuration; makes equal targets of labels and of none, and names an
@@ -57,37 +58,44 @@ def _check_configuration(task: Task) -> None:
 
 
 class _Samples:
-    """Small texts, with a label of the task for each of them."""
+    """Small texts, or what the task points into, with a label of the task for each of them."""
 
     def __init__(self, task: Task):
         self.task = task
         self.field = next(iter(task.points_into), "text")
-        self.text = Text.tiny()
-        raw = self.text.samples()
+        self.modality = _modality(task)
+        raw = self.modality.samples()
         self.labels = task.labels() if task.labelled else [b""] * len(raw)
         self.raw = raw[: len(self.labels)]
 
     def origins(self, count: int) -> Tensors:
-        """Of the first texts, with a leading B, if the task points into them."""
+        """Of the first samples, with a leading B, if the task points into them."""
         if not self.task.points_into:
             return {}
-        made = self.text.preprocess_batch(tf.constant(self.raw[:count]), origins=True)
-        return {self.field: {name: made[name] for name in self.text.origins()}}
+        raw = [self.raw[number % len(self.raw)] for number in range(count)]
+        made = self.modality.preprocess_batch(tf.constant(raw), origins=True)
+        return {self.field: {name: made[name] for name in self.modality.origins()}}
 
     def target(self, number: int, label: bytes) -> tf.Tensor:
-        """The target of a text, if it had that label."""
+        """The target of a sample, if it had that label."""
         return self.task.target(tf.constant(label), _row(self.origins(number + 1), number))
 
     def inputs(self, number: int) -> Tensors:
-        """The tensors of a text, origins included."""
-        tensors = self.text.preprocess(tf.constant(self.raw[number]))
+        """The tensors of a sample, origins included."""
+        tensors = self.modality.preprocess(tf.constant(self.raw[number]))
         origins = _row(self.origins(number + 1), number)
         return {self.field: {**tensors, **origins.get(self.field, {})}}
 
     def prepared(self, number: int) -> tuple[Tensors, tf.Tensor]:
-        """The text as a model meets it, and its target."""
+        """The sample as a model meets it, and its target."""
         target = self.target(number, self.labels[number])
         return self.task.prepare(self.inputs(number), target, tf.constant([number, 0]))
+
+
+def _modality(task: Task) -> Modality:
+    """A tiny one that knows what the task reads of it; a text where it reads nothing."""
+    kinds = (getattr(modalities, name) for name in ("Text", *modalities.__all__))
+    return next(tiny for kind in kinds if task.reads <= set((tiny := kind.tiny()).origins()))
 
 
 def _row(tensors: Tensors, number: int) -> Tensors:
@@ -153,7 +161,8 @@ def _check_prepare(task: Task, samples: _Samples, targets: list[tf.Tensor]) -> N
 
 def _check_head(task: Task, samples: _Samples) -> dict[str, Any]:
     """The outputs for a batch of four samples, the last of which is empty."""
-    head = task.head("answer")
+    # Four tokens of this field are there.
+    head = task.head("answer", {samples.field: ((2, 2),)})
     tokens = random_tokens()
     tokens[samples.field] = tokens.pop("b")
     outputs = head(tokens, training=False)
@@ -207,15 +216,15 @@ def _check_decode(task: Task, outputs: Mapping[str, Any], origins: Tensors) -> N
 
 
 def _check_learning(task: Task, samples: _Samples, steps: int) -> None:
-    field, text = samples.field, samples.text
+    field, modality = samples.field, samples.modality
     learned = [samples.prepared(number) for number in range(len(samples.labels))]
     x = {
         f"{field}_{name}": tf.stack([inputs[field][name] for inputs, _ in learned])
-        for name in text.specs()
+        for name in modality.specs()
     }
     y = {"answer": tf.stack([target for _, target in learned])}
     model = MultimodalModel(
-        {field: text}, {"answer": task}, size="tiny", fusion=Late(16), dropout=0.0
+        {field: modality}, {"answer": task}, size="tiny", fusion=Late(16), dropout=0.0
     )
     model.compile(optimizer=keras.optimizers.Adam(0.02))
     batch = tf.data.Dataset.from_tensors((x, y))

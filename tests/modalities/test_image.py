@@ -422,3 +422,66 @@ def test_serialises():
     assert keras.saving.deserialize_keras_object(config) == image
     assert Image.from_config(image.get_config() | {"size": [8, 10]}) == image
     assert (image.height, image.width) == (8, 10)
+
+
+def corner(moved, places):
+    """Where places (x, y) in augmented pixels come from."""
+    return np.concatenate([places, np.ones((len(places), 1))], 1) @ np.array(moved).T
+
+
+@given(
+    fit=st.sampled_from(["pad", "crop", "stretch"]),
+    shape=st.tuples(st.integers(24, 90), st.integers(24, 90)),
+    size=st.tuples(st.integers(16, 90), st.integers(16, 90)),
+)
+def test_the_view_is_the_inverse_of_the_fit(fit, shape, size):
+    """A picture whose levels are its coordinates shows where its pixels come from."""
+    height, width = shape
+    ramp = np.stack(np.broadcast_arrays(*np.mgrid[:height, :width], 0), -1).astype("uint8")
+    image = Image(size=size, fit=fit, mean=0.0, std=1 / 255)
+    made = image.preprocess_batch(tf.constant([image.encode(ramp)]), origins=True)
+    pixels, view = made["pixels"][0].numpy(), made["view"][0].numpy()
+    assert made["size"][0].numpy().tolist() == [height, width]
+    np.testing.assert_array_equal(made["moved"][0], np.eye(2, 3))
+    x = view[0] + (np.arange(size[1]) + 0.5) / size[1] * (view[2] - view[0]) - 0.5
+    y = view[1] + (np.arange(size[0]) + 0.5) / size[0] * (view[3] - view[1]) - 0.5
+    inner_x, inner_y = (x > 0) & (x < width - 1), (y > 0) & (y < height - 1)
+    # The triangle filter keeps a ramp where it does not meet an edge.
+    reach_x, reach_y = (max((view[i + 2] - view[i]) / size[1 - i], 1) for i in (0, 1))
+    inner_x &= (x >= reach_x) & (x <= width - 1 - reach_x)
+    inner_y &= (y >= reach_y) & (y <= height - 1 - reach_y)
+    seen = pixels[inner_y][:, inner_x]
+    # The filter's weights are rounded; half a pixel of the result would be 0.5 times the reach.
+    np.testing.assert_allclose(
+        seen[..., 0],
+        np.broadcast_to(y[inner_y][:, None], seen.shape[:2]),
+        atol=0.15 * reach_y,
+    )
+    np.testing.assert_allclose(
+        seen[..., 1],
+        np.broadcast_to(x[inner_x][None], seen.shape[:2]),
+        atol=0.15 * reach_x,
+    )
+
+
+def test_moved_tells_where_augmented_pixels_come_from():
+    """The same, for what augmentation does."""
+    image = Image(size=(40, 60), mean=0.0, std=1 / 255, jitter=0.0, rotation_deg=30.0, zoom_out=1.5)
+    ramp = np.stack(np.broadcast_arrays(*np.mgrid[:40, :60], 99), -1).astype("uint8")
+    made = image.preprocess_batch(tf.constant([image.encode(ramp)]), origins=True)
+    tensors = {name: value[0] for name, value in made.items()}
+    mirrored = 0
+    for seed in range(20):
+        changed = image.augment(tensors, tf.constant([seed, 1]))
+        v, u = np.mgrid[:40, :60]
+        shares = np.stack([(u + 0.5) / 60, (v + 0.5) / 40], -1).reshape(-1, 2)
+        x, y = (corner(changed["moved"], shares) * [60, 40] - 0.5).T
+        inside = (x >= 0) & (x <= 59) & (y >= 0) & (y <= 39)
+        pixels = changed["pixels"].numpy().reshape(-1, 3)[inside]
+        np.testing.assert_allclose(pixels[:, 0], y[inside], atol=0.02)
+        np.testing.assert_allclose(pixels[:, 1], x[inside], atol=0.02)
+        assert inside.mean() > 0.3
+        mirrored += np.linalg.det(changed["moved"][:, :2]) < 0
+        again = image.augment({k: tensors[k] for k in image.specs()}, tf.constant([seed, 1]))
+        np.testing.assert_array_equal(again["pixels"], changed["pixels"])
+    assert 4 < mirrored < 16

@@ -84,7 +84,7 @@ def test_a_model_says_which_field_cannot_be_pointed_into():
     task = MaskedLanguageModel(100, 4, field="name")
     with pytest.raises(ValueError, match=r"points into field 'name'.*'text'"):
         MultimodalModel({"text": Text.tiny()}, {"words": task}, size="tiny")
-    with pytest.raises(ValueError, match=r"cannot tell where its tensors come from"):
+    with pytest.raises(ValueError, match=r"cannot tell the \['words'\] of its tensors"):
         MultimodalModel({"name": Text(HashedNgrams(98))}, {"words": task}, size="tiny")
 
 
