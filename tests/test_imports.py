@@ -27,6 +27,7 @@ RANKS = (
         "files",
         "rows",
         "renaming",
+        "openmoji",
     },
     {"tasks", "sources", "datasets", "fields", "diagnosis"},
     {"pipeline"},

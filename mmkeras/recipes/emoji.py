@@ -7,12 +7,13 @@ import dataclasses
 from collections.abc import Mapping
 
 from mmkeras.contracts import Source
-from mmkeras.datasets.emoji import CATEGORIES, prepare
+from mmkeras.datasets.emoji import prepare
 from mmkeras.encoders import AudioTransformer, TextTransformer, ViT
 from mmkeras.fusions import Late
 from mmkeras.layers import Size
 from mmkeras.modalities import Audio, Image, Text
 from mmkeras.model import MultimodalModel
+from mmkeras.openmoji import CATEGORIES
 from mmkeras.sources import TFDS
 from mmkeras.tasks import Classification
 from mmkeras.tokenizers import HashedNgrams

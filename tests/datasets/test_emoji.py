@@ -10,6 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 import mmkeras
+from mmkeras import openmoji
 from mmkeras.datasets import emoji as emoji_dataset
 from mmkeras.datasets import prepare_emoji
 from mmkeras.sources import TFDS
@@ -35,7 +36,7 @@ def samples(builder):
 @pytest.fixture(scope="module")
 def entries():
     """All 1,898 emoji by split, drawn, not spoken."""
-    return emoji_dataset._split(emoji_dataset._entries())
+    return openmoji.split(openmoji.entries())
 
 
 def pixels(png):
@@ -72,7 +73,7 @@ def test_no_emoji_family_name_or_drawing_is_in_two_splits(entries):
         "pixels": lambda e: [pixels(e.drawing).tobytes()],
         **{
             f"name in {language}": lambda e, language=language: [e.names[language].lower()]
-            for language in emoji_dataset.LANGUAGES
+            for language in openmoji.LANGUAGES
         },
     }
     for what, values in of.items():
@@ -133,7 +134,7 @@ def test_different_things_are_different_families(entries):
 def test_every_category_is_split_in_the_same_shares(entries):
     assert sum(map(len, entries.values())) > 1800
     counts = {split: collections.Counter(e.category for e in entries[split]) for split in SPLITS}
-    for category in emoji_dataset.CATEGORIES:
+    for category in openmoji.CATEGORIES:
         total = sum(counts[split][category] for split in SPLITS)
         for split, share in zip(SPLITS, (0.7, 0.1, 0.2), strict=True):
             assert counts[split][category] / total == pytest.approx(share, abs=0.05)
@@ -188,7 +189,7 @@ def test_a_sample_is_a_drawing_names_and_speech(samples):
         assert image[..., 3].max() == 255
 
         assert sample["names"]["en"] == sample["name"]
-        assert set(sample["names"]) == set(emoji_dataset.LANGUAGES)
+        assert set(sample["names"]) == set(openmoji.LANGUAGES)
         shortcodes = emoji.EMOJI_DATA[sample["emoji"].decode()]
         for language, name in sample["names"].items():
             assert name and b":" not in name and b"_" not in name
@@ -210,7 +211,7 @@ def test_description_licence_and_packages_are_kept(builder):
     assert "openmoji" in read.citation.lower()
     assert read.homepage == "https://openmoji.org"
     assert set(read.metadata) == set(emoji_dataset._PACKAGES)
-    assert read.features["category"].names == list(emoji_dataset.CATEGORIES)
+    assert read.features["category"].names == list(openmoji.CATEGORIES)
     assert read.release_notes.keys() == {str(emoji_dataset.Emoji.VERSION)}
 
 
@@ -222,7 +223,7 @@ def names(entries, tmp_path_factory):
     """By split: (emoji, family, category, name, language), as the source reads them."""
     with pytest.MonkeyPatch.context() as patch:
         drawn_once = list(itertools.chain(*entries.values()))
-        patch.setattr(emoji_dataset, "_entries", lambda per_category: drawn_once)
+        patch.setattr(openmoji, "entries", lambda per_category: drawn_once)
         made = prepare_emoji(tmp_path_factory.mktemp("names"), "names", progress=False)
     columns = ("emoji", "family", "category", "name", "language")
     found = {}
@@ -250,12 +251,12 @@ def test_names_are_those_of_the_package(names, entries):
 def test_every_language_names_almost_every_emoji(names, entries):
     for split, rows in names.items():
         counts = collections.Counter(language for *_, language in rows)
-        assert set(counts) == set(emoji_dataset.LANGUAGES)
+        assert set(counts) == set(openmoji.LANGUAGES)
         # Left out is what is spelt as something else that is held out.
         total = len(entries[split]) * len(counts)
         assert 0 <= total - counts.total() <= 0.002 * total
         assert min(counts.values()) >= 0.98 * len(entries[split])
-    assert len(names["test"]) == len(entries["test"]) * len(emoji_dataset.LANGUAGES)
+    assert len(names["test"]) == len(entries["test"]) * len(openmoji.LANGUAGES)
 
 
 def test_no_family_nor_name_of_any_language_is_in_two_splits(names):
