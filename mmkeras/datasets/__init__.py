@@ -6,15 +6,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmkeras.datasets.emoji import Emoji
     from mmkeras.datasets.emoji import prepare as prepare_emoji
+    from mmkeras.datasets.emoji_scenes import EmojiScenes
+    from mmkeras.datasets.emoji_scenes import prepare as prepare_emoji_scenes
     from mmkeras.datasets.emoji_sentences import EmojiSentences
     from mmkeras.datasets.emoji_sentences import prepare as prepare_emoji_sentences
 
-__all__ = ["Emoji", "EmojiSentences", "prepare_emoji", "prepare_emoji_sentences"]
+__all__ = [
+    "Emoji",
+    "EmojiScenes",
+    "EmojiSentences",
+    "prepare_emoji",
+    "prepare_emoji_scenes",
+    "prepare_emoji_sentences",
+]
 
 _WHERE = {
     "Emoji": ("emoji", "Emoji"),
+    "EmojiScenes": ("emoji_scenes", "EmojiScenes"),
     "EmojiSentences": ("emoji_sentences", "EmojiSentences"),
     "prepare_emoji": ("emoji", "prepare"),
+    "prepare_emoji_scenes": ("emoji_scenes", "prepare"),
     "prepare_emoji_sentences": ("emoji_sentences", "prepare"),
 }
 
