@@ -16,7 +16,7 @@ FILES = sorted(path.relative_to(PACKAGE.parent) for path in PACKAGE.rglob("*.py"
 RANKS = (
     {"tokens"},
     {"contracts"},
-    {"layers", "tokenizers", "espeak", "families", "objects", "prepared"},
+    {"layers", "tokenizers", "class_map", "espeak", "families", "objects", "prepared"},
     {
         "modalities",
         "encoders",
