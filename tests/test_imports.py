@@ -24,6 +24,7 @@ RANKS = (
         "losses",
         "metrics",
         "decoding",
+        "drawing",
         "files",
         "rows",
         "renaming",
