@@ -99,9 +99,12 @@ def decode(
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy value as a person's Python: text, number or list."""
+    """A NumPy value as a person's Python: text, number or list; bytes that are no text stay."""
     if isinstance(value, bytes):
-        return value.decode()
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return _plain(value.tolist()) if hasattr(value, "tolist") else value

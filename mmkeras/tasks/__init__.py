@@ -4,6 +4,7 @@ from mmkeras.tasks.classification import Classification
 from mmkeras.tasks.masked_language_model import MaskedLanguageModel
 from mmkeras.tasks.object_detection import ObjectDetection
 from mmkeras.tasks.regression import Regression
+from mmkeras.tasks.semantic_segmentation import SemanticSegmentation
 from mmkeras.tasks.token_classification import TokenClassification
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "MaskedLanguageModel",
     "ObjectDetection",
     "Regression",
+    "SemanticSegmentation",
     "TokenClassification",
 ]

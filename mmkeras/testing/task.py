@@ -17,7 +17,7 @@ from mmkeras.model import MultimodalModel
 from mmkeras.testing.round_trip import round_trip
 from mmkeras.testing.tokens import random_tokens, with_garbage, with_padding
 
-_UNKNOWN = b"no such label"
+_UNKNOWN = b"unheard"
 
 
 def check_task(task: Task, steps: int = 200) -> None:

@@ -1,0 +1,54 @@
+"""Measures that need all answers at once, such as mean average precision."""
+
+from typing import Any
+
+from mmkeras.contracts import Source, Task
+from mmkeras.model import MultimodalModel
+
+
+def evaluate_scores(
+    model: MultimodalModel, source: Source, batch_size: int = 32, **options: Any
+) -> dict[str, dict[str, Any]]:
+    """The scores of each task that has some; see `Task.scores`.
+
+    Every sample is answered as `model.answer` would answer it, in the places of the original, and
+    compared with its label as it was written.
+
+    Args:
+        model: the model; it need not be compiled.
+        source: held-out samples.
+        batch_size: samples in one forward pass.
+        **options: of `mmkeras.pipeline`; a bad sample stops the evaluation.
+
+    Returns:
+        `{task: {measure: value}}`, of the samples that have a label for the task.
+
+    Raises:
+        ValueError: bad samples were to be skipped, which would part answers from labels.
+    """
+    if options.get("on_error", "raise") != "raise":
+        raise ValueError("scores need every sample: on_error has to be 'raise'.")
+    scored = {
+        name: task
+        for name, task in model.tasks.items()
+        if task.labelled and type(task).scores is not _NO_SCORES
+    }
+    if not scored:
+        return {}
+    answers = []
+    data = model.pipeline(source, labels=False, origins=True, batch_size=batch_size, **options)
+    for inputs, origins in data:
+        answers += model.decode(model.predict_on_batch(inputs), origins)
+    columns = {name: task.encode for name, task in scored.items()}
+    files = [name for name, task in scored.items() if task.is_file]
+    rows = source.rows(columns, files).map(lambda _, row: source.load(row))
+    labels = list(rows.as_numpy_iterator())
+    results = {}
+    for name, task in scored.items():
+        pairs = [(a[name], row[name]) for a, row in zip(answers, labels, strict=True) if row[name]]
+        results[name] = task.scores([a for a, _ in pairs], [label for _, label in pairs])
+    return results
+
+
+#: What a task has that says nothing of all answers together.
+_NO_SCORES = Task.scores
