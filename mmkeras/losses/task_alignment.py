@@ -7,7 +7,7 @@ from keras import ops
 from mmkeras.layers.boxes import overlap
 
 #: Decides between cells while no prediction overlaps anything yet; below every real alignment.
-_CLOSENESS = 1e-12
+_CLOSENESS = 1e-25
 
 
 class Assignment(NamedTuple):
@@ -82,7 +82,7 @@ def task_aligned(
     aligned = alignment * owned
     largest = ops.max(aligned, axis=2, keepdims=True)
     reached = ops.max(overlaps * owned, axis=2, keepdims=True)
-    target = aligned / ops.maximum(largest, 1e-12) * reached
+    target = aligned / ops.maximum(largest, 1e-30) * reached
     return Assignment(
         boxes=ops.einsum("bnt,bnc->btc", owned, true_boxes),
         scores=ops.einsum("bnt,bnk->btk", target, wanted),
