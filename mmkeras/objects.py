@@ -7,6 +7,8 @@ from typing import Any
 
 #: The raw label of a picture without any object; the empty one says that nobody looked for them.
 NO_OBJECT = b" "
+#: By so many pixels a box goes beyond its picture where a number was rounded.
+_ROUNDING = 1e-3
 
 
 def written(objects: Sequence[Mapping[str, Any]] | str | None) -> bytes:
@@ -74,6 +76,38 @@ def fault(box: Sequence[float]) -> str | None:
         return "not every number is finite"
     x1, y1, x2, y2 = box
     return "x2 is not above x1" if x2 <= x1 else "y2 is not above y1" if y2 <= y1 else None
+
+
+def clipped(
+    box: Sequence[float], width: float, height: float
+) -> tuple[list[float] | None, str | None]:
+    """The part of a box within its picture, and what is wrong with the box.
+
+    Args:
+        box: (x1, y1, x2, y2) in pixels.
+        width: of the picture, in pixels.
+        height: of the picture, in pixels.
+
+    Returns:
+        (box, None) if nothing is wrong but what rounding may do, (box, why) if it was clipped,
+        and (None, why) if nothing is left of it.
+
+    Example:
+
+    >>> clipped([5, 5, 12, 9], 10, 10)
+    ([5.0, 5.0, 10.0, 9.0], 'goes beyond the picture, which is 10 x 10 pixels')
+    >>> clipped([5, 5, 5, 9], 10, 10)
+    (None, 'is none: x2 is not above x1')
+    """
+    if why := fault(box):
+        return None, f"is none: {why}"
+    size = f"the picture, which is {width:g} x {height:g} pixels"
+    inside = [float(min(max(n, 0), most)) for n, most in zip(box, (width, height) * 2, strict=True)]
+    if fault(inside):
+        return None, f"lies outside of {size}"
+    if all(abs(n - m) <= _ROUNDING for n, m in zip(box, inside, strict=True)):
+        return inside, None
+    return inside, f"goes beyond {size}"
 
 
 def _line(item: Any) -> str:

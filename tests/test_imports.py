@@ -29,6 +29,8 @@ RANKS = (
         "rows",
         "renaming",
         "openmoji",
+        "pictures",
+        "repairs",
     },
     {"tasks", "sources", "datasets", "fields", "diagnosis"},
     {"pipeline"},

@@ -1,12 +1,13 @@
 """What people write of objects in pictures, and what is refused."""
 
 import json
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmkeras.objects import read, written
+from mmkeras.objects import clipped, read, written
 
 NUMBERS = st.floats(-1e4, 1e4, width=32)
 LABELS = st.text(
@@ -50,3 +51,24 @@ def test_a_box_that_is_none_is_refused(box, why):
 def test_what_is_no_object_is_refused(objects):
     with pytest.raises(TypeError):
         written(objects)
+
+
+SIDES = st.one_of(st.floats(-20, 40), st.integers(-20, 40), st.sampled_from([math.nan, math.inf]))
+
+
+@given(st.tuples(*[SIDES] * 4), st.integers(1, 30), st.integers(1, 30))
+def test_a_clipped_box_is_what_it_shares_with_its_picture(box, width, height):
+    inside, why = clipped(box, width, height)
+    x1, y1, x2, y2 = box
+    if not all(map(math.isfinite, box)):
+        assert inside is None and why == "is none: not every number is finite"
+        return
+    shared = (max(x1, 0), max(y1, 0), min(x2, width), min(y2, height))
+    is_box = x1 < x2 and y1 < y2
+    if is_box and shared[0] < shared[2] and shared[1] < shared[3]:
+        assert inside == list(shared)
+        beyond = max(-x1, -y1, x2 - width, y2 - height)
+        assert (why is None) == (beyond <= 1e-3)
+        assert why is None or f"goes beyond the picture, which is {width} x {height} " in why
+    else:
+        assert inside is None and ("is none" if not is_box else "lies outside of the p") in why

@@ -1,7 +1,9 @@
 """Sources: where raw samples come from."""
 
+from mmkeras.sources.coco import COCO
 from mmkeras.sources.conll import CoNLL
+from mmkeras.sources.pascal_voc import PascalVOC
 from mmkeras.sources.table import Table
 from mmkeras.sources.tfds import TFDS
 
-__all__ = ["TFDS", "CoNLL", "Table"]
+__all__ = ["COCO", "TFDS", "CoNLL", "PascalVOC", "Table"]
