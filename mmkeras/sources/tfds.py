@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from mmkeras.contracts.source import Encode, Source
+from mmkeras.objects import NO_OBJECT
 
 
 class TFDS(Source):
@@ -26,7 +27,12 @@ class TFDS(Source):
     * a number becomes its digits, from which it can be had back exactly; a truth value becomes
       `True` or `False`; NaN is absent;
     * a sequence of labels or texts becomes these joined by `|`, one of numbers by spaces. An empty
-      one is absent.
+      one is absent;
+    * a sequence of `{"bbox": ..., "label": ...}`, as detection datasets have it, becomes the
+      objects of the picture: see `mmkeras.objects`. Its boxes turn from shares into pixels by the
+      size of the picture as it is stored, which is the feature `image` or the only picture there
+      is. Objects marked by `is_crowd` or `is_difficult` are crowds, an `area` is kept, and a box
+      without area is left out. An empty sequence says that there is no object.
 
     Features within features are named `outer/inner`. Nothing is downloaded.
 
@@ -91,9 +97,14 @@ class TFDS(Source):
 
         wanted = {column: self._feature(column) for column in columns}
         converters = {column: _converter(column, leaf.kind) for column, leaf in wanted.items()}
-        pictures = [leaf for leaf in wanted.values() if isinstance(leaf.kind, tfds.features.Image)]
+        leaves = list(wanted.values())
+        boxed = [column for column, leaf in wanted.items() if _has_boxes(leaf.kind)]
+        boxed_picture = self._picture(boxed[0]) if boxed else None
+        if boxed_picture:
+            leaves.append(boxed_picture)
+        pictures = [leaf for leaf in leaves if isinstance(leaf.kind, tfds.features.Image)]
         decoding = tfds.decode.PartialDecoding(
-            _nested((leaf.path for leaf in wanted.values()), True),
+            _nested((leaf.path for leaf in leaves), True),
             _nested((leaf.path for leaf in pictures), tfds.decode.SkipDecoding()),
         )
         with _without_own_warnings():
@@ -108,9 +119,10 @@ class TFDS(Source):
         def convert(sample: Any) -> dict[str, dict[str, tf.Tensor]]:
             row = {}
             for column, leaf in wanted.items():
-                value = sample
-                for name in leaf.path:
-                    value = value[name]
+                value = _at(sample, leaf.path)
+                if boxed_picture and column in boxed:
+                    size = _picture_size(_at(sample, boxed_picture.path), boxed_picture.kind.shape)
+                    value = value | {"bbox": _in_pixels(value["bbox"], size)}
                 row[column] = converters[column](value)
             return row
 
@@ -140,6 +152,22 @@ class TFDS(Source):
         """The feature's kind, such as `Image`: its content is not for reading."""
         del index
         return type(self._features[column].kind).__name__
+
+    def _picture(self, column: str) -> "_Leaf":
+        """The picture that the boxes of a column lie in."""
+        import tensorflow_datasets as tfds
+
+        pictures = {
+            name: leaf
+            for name, leaf in self._features.items()
+            if isinstance(leaf.kind, tfds.features.Image)
+        }
+        if "image" not in pictures and len(pictures) != 1:
+            raise ValueError(
+                f"feature {column!r} has boxes, which become pixels by the size of their picture; "
+                f"it has to be a feature 'image', or the only one, but there are {list(pictures)}."
+            )
+        return pictures.get("image") or next(iter(pictures.values()))
 
     def _feature(self, column: str) -> "_Leaf":
         if column not in self._features:
@@ -226,6 +254,12 @@ def _nested(paths: Any, value: Any) -> dict[str, Any]:
     return nested
 
 
+def _at(sample: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        sample = sample[name]
+    return sample
+
+
 @contextlib.contextmanager
 def _without_own_warnings() -> Iterator[None]:
     """TFDS warns of what is deprecated in TFDS, of which it makes use itself."""
@@ -256,6 +290,8 @@ def _converter(column: str, feature: Any) -> Callable[[tf.Tensor], dict[str, tf.
     if isinstance(feature, kinds.Image):
         # TFDS writes the bytes of floats as if they were the channels of a PNG file.
         convert = tf.identity if feature.tf_dtype.is_integer else None
+    elif _has_boxes(feature):
+        convert = lambda objects: _objects(objects, feature.feature)  # noqa: E731
     elif isinstance(feature, kinds.Sequence):
         one, separator = _text(feature.feature), "|"
         if isinstance(feature.feature, kinds.ClassLabel):
@@ -275,10 +311,70 @@ def _converter(column: str, feature: Any) -> Callable[[tf.Tensor], dict[str, tf.
     if convert is None:
         raise ValueError(
             f"feature {column!r} is {' '.join(repr(feature).split())}, which has no raw value; use "
-            "a text, a picture of integers, sound, a label, a number or a sequence of texts, "
-            "labels or numbers."
+            "a text, a picture of integers, sound, a label, a number, a sequence of texts, labels "
+            "or numbers, or one of bbox (shares: ymin, xmin, ymax, xmax) and label."
         )
     return lambda value: {"raw": convert(value)}
+
+
+def _has_boxes(feature: Any) -> bool:
+    """Whether a feature tells the objects of a picture."""
+    import tensorflow_datasets as tfds
+
+    kinds = tfds.features
+    if not isinstance(feature, kinds.Sequence):
+        return False
+    if not isinstance(feature.feature, kinds.FeaturesDict):
+        return False
+    parts = dict(feature.feature.items())
+    return (
+        isinstance(parts.get("bbox"), kinds.BBoxFeature)
+        and getattr(parts["bbox"].bbox_format, "name", None) == "REL_YXYX"
+        and isinstance(parts.get("label"), kinds.ClassLabel | kinds.Text)
+    )
+
+
+def _picture_size(raw: tf.Tensor, shape: tuple[int | None, ...]) -> tf.Tensor:
+    """int32 [2]: height and width of an encoded picture, from its header where that is simple."""
+    if None not in shape[:2]:
+        return tf.constant(shape[:2])
+    start = tf.strings.substr(raw, 0, 2)
+    return tf.case(
+        [
+            (start == b"\xff\xd8", lambda: tf.io.extract_jpeg_shape(raw)[:2]),
+            (
+                start == b"\x89P",
+                lambda: tf.io.decode_raw(
+                    tf.strings.substr(raw, 16, 8), tf.int32, little_endian=False
+                )[::-1],
+            ),
+        ],
+        default=lambda: tf.shape(tf.io.decode_image(raw, expand_animations=False))[:2],
+    )
+
+
+def _in_pixels(boxes: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """ymin, xmin, ymax, xmax as shares to x1, y1, x2, y2 in pixels: float32 [N, 4]."""
+    pixels = boxes * tf.cast(tf.tile(size, [2]), tf.float32)
+    return tf.gather(pixels, [1, 0, 3, 2], axis=1)
+
+
+def _objects(objects: Mapping[str, tf.Tensor], features: Mapping[str, Any]) -> tf.Tensor:
+    """string []: objects, their boxes in pixels, as `mmkeras.objects` writes them."""
+    boxes = objects["bbox"]
+    sides = boxes[:, 2:] - boxes[:, :2]
+    area = tf.cast(objects["area"], tf.float32) if "area" in objects else tf.reduce_prod(sides, 1)
+    crowd = tf.zeros(tf.shape(area), tf.bool)
+    for mark in ("is_crowd", "is_difficult"):
+        if mark in objects:
+            crowd |= tf.cast(objects[mark], tf.bool)
+    name_of = _text(features["label"]) or _digits
+    columns = [_digits(boxes[:, i]) for i in range(4)]
+    columns += [_digits(area), tf.strings.as_string(tf.cast(crowd, tf.int32))]
+    columns.append(name_of(objects["label"]))
+    lines = tf.boolean_mask(tf.strings.join(columns, " "), tf.reduce_all(sides > 0, 1))
+    text = tf.strings.reduce_join(lines, separator="\n")
+    return tf.where(tf.size(lines) == 0, NO_OBJECT, text)
 
 
 def _is_number(feature: Any) -> bool:

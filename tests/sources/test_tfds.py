@@ -8,10 +8,12 @@ import wave
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from mmkeras import objects
 from mmkeras.modalities import Audio, Image
 from mmkeras.sources import TFDS
 
@@ -334,3 +336,163 @@ def test_an_unknown_split_lists_those_that_exist(builder, split):
 def test_an_unknown_feature_is_guessed(builder):
     with pytest.raises(KeyError, match=r"no feature 'names/dee'; .*Did you mean 'names/de'\?"):
         TFDS(builder, "train").rows({"names/dee": refuse})
+
+
+# Boxes.
+
+
+def picture_of(kind: str, width: int, height: int) -> bytes:
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", (width, height)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+BOXES = [
+    # Kind, width, height, and objects: ymin, xmin, ymax, xmax, label, area, is it a crowd.
+    (
+        "JPEG",
+        640,
+        480,
+        [(0.0, 0.25, 0.5, 1.0, 1, 12345.5, False), (0.1, 0.2, 0.3, 0.4, 0, 7, True)],
+    ),
+    ("PNG", 3, 1000, [(0.001, 0.0, 1.0, 1 / 3, 0, 5, False)]),
+    ("BMP", 30, 50, [(0.5, 0.5, 0.6, 0.6, 1, 15, True), (0.5, 0.5, 0.5, 0.6, 1, 15, False)]),
+    ("GIF", 7, 9, [(0.0, 0.0, 1.0, 1.0, 1, 63, False)]),
+    ("JPEG", 5, 5, []),
+    ("PNG", 5, 5, [(0.5, 0.5, 0.5, 0.5, 1, 0, False)]),
+]
+
+
+class Boxed(tfds.core.GeneratorBasedBuilder):
+    """Objects as detection datasets have them."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = tfds.features
+        box, label = features.BBoxFeature(), features.ClassLabel(names=["dog", "red cell"])
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=features.FeaturesDict(
+                {
+                    "image": features.Image(),
+                    "other": features.Image(shape=(20, 10, 3)),
+                    "number": np.int64,
+                    "objects": features.Sequence(
+                        {"bbox": box, "label": label, "area": np.float32, "is_crowd": np.bool_}
+                    ),
+                    "plain": features.Sequence({"bbox": box, "label": features.Text()}),
+                    "voc": features.Sequence(
+                        {"bbox": box, "label": label, "is_difficult": np.bool_, "pose": np.int64}
+                    ),
+                    "no label": features.Sequence({"bbox": box}),
+                    "no format": features.Sequence(
+                        {"bbox": features.BBoxFeature(bbox_format=None), "label": label}
+                    ),
+                }
+            ),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        del dl_manager
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        for i, (kind, width, height, told) in enumerate(BOXES):
+            boxes = [tfds.features.BBox(*map(float, one[:4])) for one in told]
+            marks = [{"bbox": box, "label": one[4]} for box, one in zip(boxes, told)]
+            yield (
+                i,
+                {
+                    "image": io.BytesIO(picture_of(kind, width, height)),
+                    "other": np.zeros((20, 10, 3), "uint8"),
+                    "number": i,
+                    "objects": [
+                        mark | {"area": one[5], "is_crowd": one[6]}
+                        for mark, one in zip(marks, told)
+                    ],
+                    "plain": [mark | {"label": f"a b {mark['label']}"} for mark in marks],
+                    "voc": [
+                        mark | {"is_difficult": one[6], "pose": 1} for mark, one in zip(marks, told)
+                    ],
+                    "no label": [{"bbox": box} for box in boxes],
+                    "no format": marks,
+                },
+            )
+
+
+@pytest.fixture(scope="module")
+def boxed(tmp_path_factory):
+    tfds.disable_progress_bar()
+    builder = Boxed(data_dir=str(tmp_path_factory.mktemp("boxed")))
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+    )
+    return builder
+
+
+@pytest.mark.parametrize(
+    ("column", "label", "has_area", "has_crowd"),
+    [
+        ("objects", ("dog", "red cell"), True, True),
+        ("plain", ("a b 0", "a b 1"), False, False),
+        ("voc", ("dog", "red cell"), False, True),
+    ],
+)
+def test_objects_are_a_label_in_pixels(boxed, column, label, has_area, has_crowd):
+    source = TFDS(boxed, "train")
+    columns = {column: refuse, "number": refuse}
+    found = {
+        int(row["number"]): row[column]
+        for row in source.rows(columns).map(lambda _, row: source.load(row)).as_numpy_iterator()
+    }
+    for i, (_, width, height, told) in enumerate(BOXES):
+        expected = [
+            {
+                "box": [xmin * width, ymin * height, xmax * width, ymax * height],
+                "label": label[kind],
+                "crowd": crowd and has_crowd,
+                "area": area if has_area else (xmax - xmin) * width * (ymax - ymin) * height,
+            }
+            for ymin, xmin, ymax, xmax, kind, area, crowd in told
+            if ymin < ymax and xmin < xmax
+        ]
+        made = objects.read(found[i])
+        assert (found[i] == b" ") == (not expected)
+        assert [(one["label"], one["crowd"]) for one in made] == [
+            (one["label"], one["crowd"]) for one in expected
+        ]
+        for one, other in zip(made, expected, strict=True):
+            assert one["box"] == pytest.approx(other["box"], rel=1e-6)
+            assert one["area"] == pytest.approx(other["area"], rel=1e-5)
+        # The same text, but for the last digits, that people's objects become.
+        assert len(objects.written(expected).split()) == len(found[i].split())
+
+
+def test_the_picture_of_boxes_may_be_wanted_too(boxed):
+    source = TFDS(boxed, "train")
+    columns = {"objects": refuse, "image": refuse, "other": refuse, "number": refuse}
+    for row in source.rows(columns).map(lambda _, row: source.load(row)).as_numpy_iterator():
+        kind, width, height, _ = BOXES[int(row["number"])]
+        assert row["image"] == picture_of(kind, width, height)
+        assert tf.io.decode_png(row["other"]).shape == (20, 10, 3)
+
+
+@pytest.mark.parametrize("column", ["no label", "no format"])
+def test_boxes_without_label_or_format_are_refused(boxed, column):
+    with pytest.raises(
+        ValueError, match=rf"'{column}' .*one of bbox \(shares: ymin, xmin, .*label"
+    ):
+        TFDS(boxed, "train").rows({column: refuse})
+
+
+def test_the_picture_of_boxes_has_to_be_known(boxed):
+    source = TFDS(boxed, "train")
+    image = source._features.pop("image")
+    # The only picture, whose size the features tell.
+    rows = source.rows({"objects": refuse, "number": refuse})
+    found = {int(row["number"]["raw"]): row["objects"]["raw"] for _, row in rows}
+    assert objects.read(found[0].numpy())[0]["box"] == [2.5, 0, 10, 10]
+    source._features |= {"first": image}
+    with pytest.raises(ValueError, match=r"'objects' has boxes.* 'image', .*\['other', 'first'\]"):
+        source.rows({"objects": refuse})
