@@ -101,8 +101,10 @@ def clipped(
     """
     if why := fault(box):
         return None, f"is none: {why}"
-    size = f"the picture, which is {width:g} x {height:g} pixels"
     inside = [float(min(max(n, 0), most)) for n, most in zip(box, (width, height) * 2, strict=True)]
+    if inside == [*box]:  # As almost all are.
+        return inside, None
+    size = f"the picture, which is {width:g} x {height:g} pixels"
     if fault(inside):
         return None, f"lies outside of {size}"
     if all(abs(n - m) <= _ROUNDING for n, m in zip(box, inside, strict=True)):
