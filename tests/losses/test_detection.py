@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from mmkeras.layers.grids import cells
+from mmkeras.layers.task_alignment import task_aligned
 from mmkeras.losses.detection import detection_loss
-from mmkeras.losses.task_alignment import task_aligned
 
 GRIDS = ((4, 4), (2, 2))
 CELLS = cells(GRIDS)

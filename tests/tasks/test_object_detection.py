@@ -52,7 +52,7 @@ def test_a_label_becomes_boxes_in_shares_of_what_the_model_sees():
     [
         (b"1 2 3 4 2 0 bird", r"unknown class in .*bird.*the classes are cat, red dog"),
         (b"1 2 3 cat", r"no list of objects"),
-        (b"0 0 60 20 1200 0 cat", r"the box 0 0 60 20 leaves the picture of 30 rows of 50 pixels"),
+        (b"0 0 60 20 1200 0 cat", r"the box .0 0 60 20. leaves the picture of 30 rows of 50 pixels"),
         (b"\n".join([b"1 2 3 4 2 0 cat"] * 4), r"4 objects, more than max_objects=3"),
     ],
 )
@@ -152,7 +152,7 @@ def test_learns_where_objects_are_and_scores_say_so(learned):
         assert best["label"] == row["objects"][0]["label"]
         np.testing.assert_allclose(best["box"], row["objects"][0]["box"], atol=4)
     scores = mm.evaluation.evaluate_scores(model, source)["objects"]
-    assert scores["mAP50"] == 1
+    assert scores["mAP50"] == pytest.approx(1)
 
 
 def test_exported_models_answer_the_same(learned, tmp_path):
