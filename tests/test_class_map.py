@@ -165,6 +165,18 @@ def test_both_run_in_a_pipeline():
         np.testing.assert_array_equal(again, mask)
 
 
+def test_both_run_in_a_saved_model(tmp_path):
+    module = tf.Module()
+    module.again = tf.function(
+        lambda raw: write_mask(read_mask(raw), colours(21)),
+        input_signature=[tf.TensorSpec([], tf.string)],
+    )
+    tf.saved_model.save(module, tmp_path)
+    mask = np.random.default_rng(0).integers(0, 21, (5, 7), "uint8")
+    raw = tf.saved_model.load(tmp_path).again(png(mask))
+    np.testing.assert_array_equal(Image.open(io.BytesIO(raw.numpy())), mask)
+
+
 def test_colours_are_those_of_pascal_voc():
     # As listed in the development kit: aeroplane, ..., tv monitor, and the border, 255.
     known = {0: (0, 0, 0), 1: (128, 0, 0), 7: (128, 128, 128), 8: (64, 0, 0), 15: (192, 128, 128)}
