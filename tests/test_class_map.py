@@ -108,7 +108,7 @@ def test_what_holds_no_class_numbers_is_refused(mode, save, why):
 @pytest.mark.parametrize("mode", ["L", "P"])
 def test_what_is_cut_off_is_refused_wherever_it_is_cut(mode):
     raw = png(np.random.default_rng(0).integers(0, 256, (9, 13), "uint8"), mode)
-    for length in range(1, len(raw) - 8):
+    for length in [*range(1, 60), *range(60, len(raw) - 8, 7)]:
         why = "no PNG" if length < 16 else "the PNG is cut off: its .* copy the file again"
         with pytest.raises(tf.errors.InvalidArgumentError, match=why):
             read(raw[:length])
