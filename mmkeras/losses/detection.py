@@ -37,7 +37,7 @@ def detection_loss(
     Returns:
         float32 [B].
     """
-    logits, boxes = ops.cast(logits, "float32"), ops.cast(boxes, "float32")
+    logits, boxes, true_boxes = (ops.cast(part, "float32") for part in (logits, boxes, true_boxes))
     assigned = task_aligned(
         cells,
         ops.stop_gradient(logits),

@@ -1,0 +1,49 @@
+"""Where in scenes of emoji which of nine categories are, with boxes.
+
+mmkeras train emoji_detection --out runs/emoji_detection
+"""
+
+from collections.abc import Mapping
+
+from mmkeras.contracts import Source
+from mmkeras.datasets.emoji_scenes import CATEGORIES, prepare
+from mmkeras.encoders import VisionPyramid
+from mmkeras.fusions import Late
+from mmkeras.layers import Size
+from mmkeras.modalities import Image
+from mmkeras.model import MultimodalModel
+from mmkeras.sources import TFDS
+from mmkeras.tasks import ObjectDetection
+from mmkeras.training import Recipe
+
+_SIZE = Size(dim=96, depth=1, num_heads=4, mlp_dim=192)
+
+
+def sources() -> Mapping[str, Source]:
+    """The embedded scenes, made on first use."""
+    builder = prepare()
+    parts = ("train", "validation", "test", "test_drawings")
+    return {part: TFDS(builder, part) for part in parts}
+
+
+def model(train: Source) -> MultimodalModel:
+    """A pyramid whose coarsest grid has 4 by 4 cells."""
+    del train
+    image = Image(size=128, min_crop=0.5, zoom_out=1.3, jitter=0.1)
+    return MultimodalModel(
+        fields={"image": image},
+        tasks={"objects": ObjectDetection(CATEGORIES, max_objects=8)},
+        encoders={"image": VisionPyramid.for_modality(image, _SIZE)},
+        fusion=Late(_SIZE.dim),
+    )
+
+
+recipe = Recipe(
+    name="emoji_detection",
+    sources=sources,
+    model=model,
+    epochs=24,
+    batch_size=32,
+    learning_rate=2e-3,
+    cache=True,
+)

@@ -1,0 +1,42 @@
+"""Which of nine categories, or the background, every pixel of scenes of emoji shows.
+
+mmkeras train emoji_segmentation --out runs/emoji_segmentation
+"""
+
+from mmkeras.contracts import Source
+from mmkeras.encoders import VisionPyramid
+from mmkeras.fusions import Late
+from mmkeras.layers import Size
+from mmkeras.modalities import Image
+from mmkeras.model import MultimodalModel
+from mmkeras.openmoji import CATEGORIES
+from mmkeras.recipes.emoji_detection import sources
+from mmkeras.tasks import SemanticSegmentation
+from mmkeras.training import Recipe
+
+CLASSES = ("background", *CATEGORIES)
+_SIZE = Size(dim=64, depth=1, num_heads=4, mlp_dim=128)
+
+
+def model(train: Source) -> MultimodalModel:
+    """A pyramid from cells of 4 pixels up, whose maps are added."""
+    del train
+    image = Image(size=128, min_crop=0.5, zoom_out=1.3, jitter=0.1)
+    encoder = VisionPyramid.for_modality(image, _SIZE, strides=(4, 8, 16, 32))
+    return MultimodalModel(
+        fields={"image": image},
+        tasks={"mask": SemanticSegmentation(CLASSES, size=128)},
+        encoders={"image": encoder},
+        fusion=Late(_SIZE.dim),
+    )
+
+
+recipe = Recipe(
+    name="emoji_segmentation",
+    sources=sources,
+    model=model,
+    epochs=14,
+    batch_size=32,
+    learning_rate=2e-3,
+    cache=True,
+)
