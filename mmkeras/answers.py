@@ -1,6 +1,8 @@
 """From raw samples to what a person reads."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import tensorflow as tf
 from mmkeras.contracts.task import NO_ORIGINS, Task, Tensors, pointed_into
 from mmkeras.diagnosis import diagnose, reason_of
 from mmkeras.fields import Fields
+from mmkeras.modalities import Image
 from mmkeras.sources import Table
 
 
@@ -96,6 +99,31 @@ def decode(
         ]
     size = len(next(iter(columns.values())))
     return [{name: column[i] for name, column in columns.items()} for i in range(size)]
+
+
+def drawn(
+    fields: Fields, tasks: Mapping[str, Task], sample: Mapping[str, Any], answer: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """A sample's answer as pictures, `{task: uint8 [h, w, 3]}`; see `MultimodalModel.draw`.
+
+    Args:
+        fields: the model's fields.
+        tasks: the model's tasks.
+        sample: one raw sample.
+        answer: `{task: ...}`, of that sample.
+    """
+    made = {}
+    for name, task in tasks.items():
+        for field in task.points_into:
+            modality, value = fields[field], sample.get(field)
+            if not isinstance(modality, Image) or value is None:
+                continue
+            if isinstance(value, str | os.PathLike):
+                value = Path(value).read_bytes()
+            picture = task.draw(modality.picture(modality.encode(value)), answer[name])
+            if picture is not None:
+                made[name] = picture
+    return made
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ command line is not.
 """
 
 import argparse
+import base64
 import json
 import os
 import sys
@@ -75,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="metrics for every subset of the fields")
     evaluate.add_argument("model", help="a .keras file")
-    evaluate.add_argument("--recipe", help="evaluate on the test part of this recipe")
+    evaluate.add_argument("--recipe", help="evaluate on a part of this recipe's samples")
+    evaluate.add_argument("--part", default="test", help="which part of them (%(default)s)")
     _add_table(evaluate)
     evaluate.add_argument("--json", action="store_true", help="print JSON")
     evaluate.set_defaults(run=_evaluate)
@@ -84,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("model", help="a .keras file")
     predict.add_argument("values", nargs="*", metavar="FIELD=VALUE",
                          help="a text, or the path of a picture or WAV file")  # fmt: skip
+    predict.add_argument("--draw", metavar="FOLDER", help="save boxes and masks over the picture")
     _add_table(predict)
     predict.set_defaults(run=_predict)
 
@@ -109,9 +112,8 @@ def _demo(given: argparse.Namespace) -> None:
 
 def _train(given: argparse.Namespace) -> None:
     from mmkeras import recipes
-    from mmkeras.evaluation import evaluate_subsets
     from mmkeras.recipes.table import table_recipe
-    from mmkeras.training import train
+    from mmkeras.training import save_examples, train
 
     if (given.recipe is None) == (given.table is None):
         raise ValueError("name either a recipe or a --table.")
@@ -136,21 +138,34 @@ def _train(given: argparse.Namespace) -> None:
     if given.on_error == "skip":
         changes["pipeline"] = {**recipe.pipeline, "on_error": "skip"}
     run = train(recipe.replace(**changes), given.out)
-    if "test" in run.sources:
-        _print_scores(evaluate_subsets(run.model, run.sources["test"], on_error=given.on_error))
+    for part, source in run.sources.items():
+        if part.startswith("test"):
+            print(f"{part}:")
+            _print_scores(_scores(run.model, source, given.on_error))
+    held_out = run.sources.get("test") or run.sources.get("validation")
+    if held_out is not None:
+        for path in save_examples(run.model, held_out, run.folder):
+            print(f"See {path}.")
     print(f"The model is in {run.folder / 'model.keras'}.")
 
 
 def _evaluate(given: argparse.Namespace) -> None:
     from mmkeras import recipes
-    from mmkeras.evaluation import evaluate_subsets
     from mmkeras.sources import Table
 
     if (given.recipe is None) == (given.table is None):
         raise ValueError("name either a --recipe or a --table.")
     model = _load(given.model)
-    source = Table(given.table) if given.table else recipes.load(given.recipe).sources()["test"]
-    scores = evaluate_subsets(model, source, on_error=given.on_error)
+    if given.table:
+        source = Table(given.table)
+    else:
+        parts = recipes.load(given.recipe).sources()
+        if given.part not in parts:
+            raise ValueError(
+                f"recipe {given.recipe} has no part {given.part!r}; it has {[*parts]}."
+            )
+        source = parts[given.part]
+    scores = _scores(model, source, given.on_error)
     if given.json:
         print(json.dumps({" + ".join(subset): values for subset, values in scores.items()}))
     else:
@@ -171,23 +186,61 @@ def _predict(given: argparse.Namespace) -> None:
                 f"{given.table} has none of the model's fields {list(model.fields)}; it has "
                 f"{list(table.columns)}."
             )
+        if given.draw:
+            raise ValueError("--draw takes one sample, in FIELD=VALUE pairs.")
         options = {"labels": False, "origins": True, "only": known, "on_error": given.on_error}
         for inputs, origins in model.pipeline(table, **options):
             for answer in model.decode(model.predict_on_batch(inputs), origins):
-                print(json.dumps(answer, ensure_ascii=False))
+                print(json.dumps(_writable(answer), ensure_ascii=False))
         return
     sample = dict(_pair(text) for text in given.values)
-    for task, answer in model.answer(sample).items():
-        if "entities" in answer:
-            print(f"{task}: {len(answer['entities'])} entities")
-            for found in answer["entities"]:
-                place = f"{found['start']}-{found['end']}"
-                print(f"    {found['score']:6.1%}  {found['type']}  {found['text']}  ({place})")
-            continue
-        print(f"{task}: {next(iter(answer.values()))}")
-        probabilities = answer.get("probabilities", {})
-        for name, value in sorted(probabilities.items(), key=lambda item: -item[1])[:5]:
-            print(f"    {value:6.1%}  {name}")
+    answers = model.answer(sample)
+    for task, answer in answers.items():
+        _print_answer(task, answer)
+    if given.draw:
+        _draw(model, sample, answers, Path(given.draw))
+
+
+def _print_answer(task: str, answer: dict[str, Any]) -> None:
+    """One task's answer for a person, in a few lines."""
+    what, value = next(iter(answer.items()))
+    if what in ("entities", "objects"):
+        print(f"{task}: {len(value)} {what}")
+        for found in value:
+            if what == "entities":
+                about = f"{found['type']}  {found['text']}  ({found['start']}-{found['end']})"
+            else:
+                about = f"{found['label']}  ({', '.join(f'{x:.0f}' for x in found['box'])})"
+            print(f"    {found['score']:6.1%}  {about}")
+        return
+    shares = answer.get("shares", answer.get("probabilities", {}))
+    print(f"{task}: {'x'.join(map(str, value.shape[::-1])) if what == 'mask' else value}")
+    for name, share in sorted(shares.items(), key=lambda item: -item[1])[:5]:
+        print(f"    {share:6.1%}  {name}")
+
+
+def _draw(model: Any, sample: dict[str, str], answers: dict[str, Any], folder: Path) -> None:
+    """Saves each answer that can be drawn, over its picture."""
+    drawn = model.draw(sample, answers)
+    if not drawn:
+        raise ValueError("no task of this model answers with places in a picture of the sample.")
+
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for task, picture in drawn.items():
+        Image.fromarray(picture).save(folder / f"{task}.png")
+        print(f"See {folder / f'{task}.png'}.")
+
+
+def _writable(value: Any) -> Any:
+    """A value as JSON takes it: pictures as base64, and no arrays, which they hold as well."""
+    if isinstance(value, dict):
+        pairs = ((name, _writable(each)) for name, each in value.items())
+        return {name: each for name, each in pairs if each is not None}
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return None if hasattr(value, "dtype") else value
 
 
 def _export(given: argparse.Namespace) -> None:
@@ -225,11 +278,31 @@ def _setting(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _print_scores(scores: dict[tuple[str, ...], dict[str, float]]) -> None:
+def _scores(model: Any, source: Any, on_error: str) -> dict[tuple[str, ...], dict[str, Any]]:
+    """The metrics of every subset of fields; of all fields, also what needs all answers at once."""
+    from mmkeras.evaluation import evaluate_scores, evaluate_subsets
+
+    scores: dict[tuple[str, ...], dict[str, Any]] = evaluate_subsets(
+        model, source, on_error=on_error
+    )
+    if on_error == "raise":
+        for task, values in evaluate_scores(model, source).items():
+            scores[tuple(model.fields)] |= {f"{task}_{name}": v for name, v in values.items()}
+    return scores
+
+
+def _print_scores(scores: dict[tuple[str, ...], dict[str, Any]]) -> None:
     width = max(len(" + ".join(subset)) for subset in scores)
     for subset, values in scores.items():
-        shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
-        print(f"{' + '.join(subset):{width}}  {shown}")
+        single = {name: value for name, value in values.items() if not isinstance(value, dict)}
+        print(f"{' + '.join(subset):{width}}  {_shown(single)}")
+        for name, value in values.items():
+            if isinstance(value, dict):
+                print(f"    {name}: {_shown(value)}")
+
+
+def _shown(values: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in values.items())
 
 
 def _expected() -> tuple[type[Exception], ...]:

@@ -194,6 +194,21 @@ class MultimodalModel(keras.Model):
         """
         return answers.answer(self.fields, self.tasks, self.predict_on_batch, samples, batch_size)
 
+    def draw(self, sample: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+        """An answer drawn over the picture that it is about, for every task that can.
+
+        Args:
+            sample: `{field: value}`, as `answer` takes it.
+            answer: what `answer` gave for it.
+
+        Returns:
+            `{task: uint8 array [h, w, 3]}`.
+
+        Raises:
+            ImportError: Pillow is not installed.
+        """
+        return answers.drawn(self.fields, self.tasks, sample, answer)
+
     def decode(
         self, outputs: Mapping[str, Mapping[str, Any]], origins: Tensors = NO_ORIGINS
     ) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mmkeras.contracts.configured import Configured
@@ -142,6 +143,19 @@ class Task(Configured, abc.ABC):
         What comes first is the answer itself, in a form that `encode` takes for a label.
         """
         return answer
+
+    def draw(self, picture: np.ndarray, answer: Any) -> np.ndarray | None:
+        """The answer drawn over the picture that it points into; None where it is not for the eye.
+
+        Args:
+            picture: uint8 [h, w, 3], upright.
+            answer: what `read` gave, or a label of the same form.
+
+        Returns:
+            uint8 [H, W, 3], perhaps enlarged.
+        """
+        del picture, answer
+        return None
 
     def scores(self, answers: Sequence[Any], labels: Sequence[bytes]) -> dict[str, float]:
         """Measures that need all answers at once, in plain Python; by default there are none.

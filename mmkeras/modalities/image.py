@@ -245,6 +245,14 @@ class Image(Modality):
             made["moved"] = tensors["moved"] @ self._as_shares(move)
         return tensors | made
 
+    def picture(self, raw: bytes) -> np.ndarray:
+        """An encoded picture as a person sees it: upright, of its own size, uint8 [h, w, 3].
+
+        Raises:
+            tf.errors.InvalidArgumentError: see `preprocess`.
+        """
+        return _decode(tf.constant(raw), self.background, self.max_pixels).numpy()
+
     @classmethod
     def tiny(cls) -> Self:
         """Pictures of 16 by 16 pixels."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -22,6 +23,8 @@ _NEVER = -30.0
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 #: How far, in pixels, a box may stick out of its picture without being called wrong.
 _ROUNDING = 1.0
+#: The score from which on an object is drawn.
+_SURE = 0.3
 #: A box of which less is left, as a share, is one that nothing is learned of.
 _VISIBLE = 0.25
 
@@ -271,6 +274,13 @@ class ObjectDetection(Task):
                 {"label": label, "score": score, "box": box} for label, score, box in rows if label
             ]
         }
+
+    def draw(self, picture: np.ndarray, answer: Any) -> np.ndarray:
+        """Boxes, labels and scores of the objects with a score of at least 0.3."""
+        from mmkeras.drawing import draw_objects
+
+        sure = [found for found in answer["objects"] if found.get("score", 1.0) >= _SURE]
+        return draw_objects(picture, sure, self.classes)
 
     def scores(self, answers: Sequence[Any], labels: Sequence[bytes]) -> dict[str, float]:
         """COCO's measures; see `mmkeras.metrics.coco_scores`."""

@@ -95,8 +95,8 @@ class SemanticSegmentation(Task):
                     f"class_weights must be {len(classes)} numbers of at least 0, one for each "
                     f"class; got {class_weights}."
                 )
-        if isinstance(size, list):
-            size = tuple(size)
+        if isinstance(size, list):  # As a configuration gives it back.
+            size = (size[0], size[1])
         for name, value in {
             "classes": classes,
             "field": field,
@@ -248,6 +248,12 @@ class SemanticSegmentation(Task):
             "png": answer["png"],
             "shares": dict(zip(self.classes, answer["shares"], strict=True)),
         }
+
+    def draw(self, picture: np.ndarray, answer: Any) -> np.ndarray:
+        """The mask over the picture, with the names of its classes."""
+        from mmkeras.drawing import draw_mask
+
+        return draw_mask(picture, answer["mask"], self.classes)
 
     def scores(self, answers: Sequence[Any], labels: Sequence[bytes]) -> dict[str, Any]:
         """See `segmentation_scores`: at the pictures' own sizes."""

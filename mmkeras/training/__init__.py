@@ -1,7 +1,8 @@
 """Training: a recipe says what, `train` does it with Keras' own `fit` and callbacks."""
 
 from mmkeras.training.curves import save_curves
+from mmkeras.training.examples import save_examples
 from mmkeras.training.recipe import Recipe
 from mmkeras.training.run import Run, train
 
-__all__ = ["Recipe", "Run", "save_curves", "train"]
+__all__ = ["Recipe", "Run", "save_curves", "save_examples", "train"]
