@@ -22,6 +22,7 @@ from mmkeras.model import MultimodalModel
 from mmkeras.pipeline import SkippedSamples, pipeline
 from mmkeras.tasks import (
     Classification,
+    MaskedImageModel,
     MaskedLanguageModel,
     ObjectDetection,
     Regression,
@@ -36,6 +37,7 @@ __all__ = [
     "Audio",
     "Classification",
     "Image",
+    "MaskedImageModel",
     "MaskedLanguageModel",
     "MultimodalModel",
     "ObjectDetection",

@@ -8,7 +8,7 @@ from keras import ops
 
 from mmkeras.contracts.encoder import Encoder
 from mmkeras.layers.composite import Composite
-from mmkeras.layers.positions import LearnedPositions
+from mmkeras.layers.positions import GridPositions
 from mmkeras.layers.sizes import Size, size_of
 from mmkeras.layers.stack import TransformerStack
 from mmkeras.tokens import Grids, Tokens
@@ -21,6 +21,9 @@ class ViT(Composite, Encoder):
     Sources: Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words"; with `stem="convolution"`,
     patches are made by 3×3 convolutions of stride 2 (Xiao et al. 2021, "Early Convolutions Help
     Transformers See Better"), which needs much less data to learn from.
+
+    It takes pictures of other sizes too, for which positions are interpolated; `resized` makes a
+    ViT of another size of what this one knows.
 
     Args:
         height, width: size of the picture in pixels; `patch_size` must divide both.
@@ -79,7 +82,6 @@ class ViT(Composite, Encoder):
         self.dim = stack.dim
         self.stack = stack
         self.grid = (height // patch_size, width // patch_size)
-        self.num_patches = self.grid[0] * self.grid[1]
         policy = self.dtype_policy
         if stem == "patch":
             self.stem = [
@@ -105,7 +107,7 @@ class ViT(Composite, Encoder):
                 )
             ]
             self.stem.append(keras.layers.Conv2D(self.dim, 1, name="patches", dtype=policy))
-        self.positions = LearnedPositions(self.num_patches, name="positions", dtype=policy)
+        self.positions = GridPositions(self.grid, name="positions", dtype=policy)
         self.dropout = keras.layers.Dropout(dropout, dtype=policy)
 
     @property
@@ -118,23 +120,48 @@ class ViT(Composite, Encoder):
         for layer in self.stem:
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
-        shape = (shape[0], self.num_patches, self.dim)
         self.positions.build(shape)
-        self.stack.build(shape)
+        self.stack.build((shape[0], None, self.dim))
 
     def call(self, tensors: dict[str, Any], training: bool | None = None) -> Tokens:
         """`pixels` float [B, H, W, C] and `present` bool [B] to tokens [B, patches, D]."""
         values = tensors["pixels"]
         for layer in self.stem:
             values = layer(values)
-        values = ops.reshape(values, (-1, self.num_patches, self.dim))
-        values = self.dropout(self.positions(values), training=training)
-        mask = ops.repeat(tensors["present"][:, None], self.num_patches, axis=1)
+        values = self.positions(values)
+        count = values.shape[1] * values.shape[2]
+        values = self.dropout(ops.reshape(values, (-1, count, self.dim)), training=training)
+        mask = ops.repeat(tensors["present"][:, None], count, axis=1)
         return Tokens(self.stack(values, training=training), mask)
 
     def compute_output_shape(self, tensors_shape: dict[str, Any]) -> Tokens:
-        batch = tensors_shape["pixels"][0]
-        return Tokens((batch, self.num_patches, self.dim), (batch, self.num_patches))
+        batch, height, width, _ = tensors_shape["pixels"]
+        patch_size = self.config["patch_size"]
+        count = (height // patch_size) * (width // patch_size)
+        return Tokens((batch, count, self.dim), (batch, count))
+
+    def resized(self, height: int, width: int, **changes: Any) -> Self:
+        """A ViT for pictures of another size, with the weights of this one.
+
+        Args:
+            height, width: the new size in pixels.
+            changes: other arguments of the constructor, such as `name`.
+
+        Raises:
+            ValueError: this one has no weights yet, or `patch_size` does not divide the new size.
+        """
+        if not self.built:
+            raise ValueError("the encoder has no weights yet; call it on a picture first.")
+        made = type(self).from_config(
+            self.get_config() | {"height": height, "width": width} | changes
+        )
+        channels = self.stem[0].kernel.shape[2]
+        made.build({"pixels": (None, height, width, channels), "present": (None,)})
+        positions = self.positions.resized(made.grid)
+        own = self.positions.embeddings.path
+        weights = [positions if weight.path == own else weight.value for weight in self.weights]
+        made.set_weights([ops.convert_to_numpy(weight) for weight in weights])
+        return made
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | self.config

@@ -25,7 +25,12 @@ from mmkeras.layers.pooling import (
     masked_max,
     masked_mean,
 )
-from mmkeras.layers.positions import LearnedPositions, SinusoidalPositions, sinusoids
+from mmkeras.layers.positions import (
+    GridPositions,
+    LearnedPositions,
+    SinusoidalPositions,
+    sinusoids,
+)
 from mmkeras.layers.relative_bias import RelativeBias
 from mmkeras.layers.residual import Residual
 from mmkeras.layers.rotary import GridRotaryPositions, RotaryPositions
@@ -52,6 +57,7 @@ __all__ = [
     "FeedForward",
     "FieldPooling",
     "FieldProjection",
+    "GridPositions",
     "GridRotaryPositions",
     "KVCache",
     "LayerScale",

@@ -48,6 +48,55 @@ class LearnedPositions(keras.layers.Layer):
         return super().get_config() | {"max_length": self.max_length}
 
 
+class GridPositions(keras.layers.Layer):
+    """Adds a learned vector to the token of each cell of a grid, interpolated for other grids.
+
+    Source: Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", section 3.2: pictures of
+    another size than those learned from.
+
+    Args:
+        grid: (rows, columns).
+
+    Example:
+
+    >>> layer = GridPositions((4, 4))
+    >>> tuple(layer(np.ones((2, 4, 4, 8), "float32")).shape)
+    (2, 4, 4, 8)
+    >>> tuple(layer(np.ones((2, 6, 5, 8), "float32")).shape)
+    (2, 6, 5, 8)
+    """
+
+    def __init__(self, grid: tuple[int, int], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.grid = (int(grid[0]), int(grid[1]))
+
+    def build(self, input_shape: Any) -> None:
+        self.embeddings = self.add_weight(
+            shape=(*self.grid, input_shape[-1]),
+            initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            name="embeddings",
+        )
+
+    def call(self, values: Any) -> Any:
+        """float [B, H, W, D] to the same."""
+        return values + ops.cast(self.resized(tuple(values.shape[1:3])), values.dtype)
+
+    def resized(self, grid: tuple[int, int]) -> Any:
+        """float [H, W, D]: the vectors of a grid of this size, by bicubic interpolation."""
+        if grid == self.grid:
+            return ops.convert_to_tensor(self.embeddings)
+        return ops.image.resize(
+            ops.cast(self.embeddings, "float32"),
+            grid,
+            interpolation="bicubic",
+            antialias=True,
+            data_format="channels_last",
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"grid": self.grid}
+
+
 def sinusoids(max_length: int, dim: int) -> np.ndarray:
     """Sines and cosines of geometrically spaced wavelengths (Vaswani et al. 2017, section 3.5).
 

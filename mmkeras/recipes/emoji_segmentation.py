@@ -3,19 +3,29 @@
 mmkeras train emoji_segmentation --out runs/emoji_segmentation
 """
 
+from collections.abc import Mapping
+
 from mmkeras.contracts import Source
+from mmkeras.datasets.emoji_scenes import prepare
 from mmkeras.encoders import VisionPyramid
 from mmkeras.fusions import Late
 from mmkeras.layers import Size
 from mmkeras.modalities import Image
 from mmkeras.model import MultimodalModel
 from mmkeras.openmoji import CATEGORIES
-from mmkeras.recipes.emoji_detection import sources
+from mmkeras.sources import TFDS
 from mmkeras.tasks import SemanticSegmentation
 from mmkeras.training import Recipe
 
 CLASSES = ("background", *CATEGORIES)
 _SIZE = Size(dim=64, depth=1, num_heads=4, mlp_dim=128)
+
+
+def sources() -> Mapping[str, Source]:
+    """The embedded scenes, made on first use."""
+    builder = prepare()
+    parts = ("train", "validation", "test", "test_drawings")
+    return {part: TFDS(builder, part) for part in parts}
 
 
 def model(train: Source) -> MultimodalModel:

@@ -52,7 +52,10 @@ def test_a_label_becomes_boxes_in_shares_of_what_the_model_sees():
     [
         (b"1 2 3 4 2 0 bird", r"unknown class in .*bird.*the classes are cat, red dog"),
         (b"1 2 3 cat", r"no list of objects"),
-        (b"0 0 60 20 1200 0 cat", r"the box .0 0 60 20. leaves the picture of 30 rows of 50 pixels"),
+        (
+            b"0 0 60 20 1200 0 cat",
+            r"the box .0 0 60 20. leaves the picture of 30 rows of 50 pixels",
+        ),
         (b"\n".join([b"1 2 3 4 2 0 cat"] * 4), r"4 objects, more than max_objects=3"),
     ],
 )
