@@ -4,6 +4,7 @@ raw sample ─Modality→ tensors ─Encoder→ Tokens ─Fusion→ Tokens ─Ta
 """
 
 from mmkeras import (
+    contracts,
     datasets,
     decoding,
     encoders,
@@ -48,6 +49,7 @@ __all__ = [
     "TokenClassification",
     "Tokens",
     "Words",
+    "contracts",
     "datasets",
     "decoding",
     "encoders",

@@ -53,6 +53,7 @@ class EmojiScenes(tfds.core.GeneratorBasedBuilder):
     seen. Those of its validation are not used.
     """
 
+    CATEGORIES = CATEGORIES
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "5,300 scenes of 128 x 128 pixels, 9 categories."}  # noqa: RUF012
     BUILDER_CONFIGS = [  # noqa: RUF012
