@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mmkeras.contracts.mix import WHOLE, Mix, Mixture
 from mmkeras.contracts.modality import Modality
 from mmkeras.contracts.source import Encode, Source
 from mmkeras.contracts.task import Task, pointed_into
@@ -18,6 +19,10 @@ from mmkeras.fields import Fields
 
 #: Tensors preprocessed together: enough of them to be fast, few enough for 16 such batches at work.
 _BYTES_AT_ONCE = 1 << 22
+
+
+#: Samples among which those to be mixed are found.
+_MIXED_AT_ONCE = 32
 
 
 class SkippedSamples(UserWarning):
@@ -32,6 +37,7 @@ def pipeline(
     batch_size: int = 32,
     shuffle: bool | int = False,
     augment: bool = False,
+    mix: Mix | None = None,
     seed: int = 0,
     deterministic: bool = True,
     drop_remainder: bool = False,
@@ -56,7 +62,9 @@ def pipeline(
         shuffle: True draws from a buffer of up to 10,000 rows, a number from one of that size. A
             row of a table is small: its files are read after the shuffle.
         augment: applies every modality's random changes; for training.
-        seed: of shuffling and augmentation; each epoch draws anew from it.
+        mix: makes one sample of several, such as `mmkeras.mixes.CutMix()`; for training a model of
+            one field, a picture.
+        seed: of shuffling, augmentation and mixing; each epoch draws anew from it.
         deterministic: the same order of samples in every run. False is faster.
         drop_remainder: leaves out the last batch if it is not full, so that all shapes are static.
         pad: `"longest"` cuts padding behind the longest sample of each batch; `"max"` keeps the
@@ -121,6 +129,8 @@ def pipeline(
         if shuffle:
             data = _shuffled(data, shuffle, len(source), seed)
     data = _finished(data, fields, tasks, augment, seed, deterministic)
+    if mix is not None:
+        data = _mixed(data, fields, tasks, mix, seed)
     data = _batched(data, batch_size, buckets, drop_remainder)
 
     def finish(x: Any, y: Any, w: Any, lengths: Any) -> Any:
@@ -184,6 +194,52 @@ def _finished(
     return tf.data.Dataset.zip(data, draws).map(
         finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic
     )
+
+
+def _mixed(
+    data: tf.data.Dataset, fields: Fields, tasks: Mapping[str, Task], mix: Mix, seed: int
+) -> tf.data.Dataset:
+    """Each sample mixed with those behind it, with the mix's chance; else as it is."""
+    pixels = [name for name in fields.specs() if name.endswith("_pixels")]
+    if len(fields) != 1 or len(pixels) != 1:
+        raise ValueError(
+            f"mix needs a model of one field, a picture; the fields are {list(fields)}."
+        )
+    (name,) = pixels
+    draws = tf.data.Dataset.random(seed=seed + 1, rerandomize_each_iteration=True)
+    alone = Mixture(
+        tf.one_hot(0, mix.samples),
+        tf.constant([WHOLE] * mix.samples),
+        tf.constant([WHOLE] + [(0.0, 0.0, 0.0, 0.0)] * (mix.samples - 1)),
+        False,
+    )
+
+    def mixed(group: Any, draw: tf.Tensor) -> tf.data.Dataset:
+        x, y, w, lengths = group
+        size = tf.shape(x[name])[0]
+
+        def one(i: tf.Tensor) -> Any:
+            i = tf.cast(i, tf.int32)
+            which = (i + tf.range(mix.samples)) % size
+            own = tf.random.experimental.stateless_fold_in(tf.bitcast(draw, tf.int32), i)
+            seeds = tf.random.experimental.stateless_split(own, 2)
+            hit = tf.random.stateless_uniform([], seeds[0]) < mix.chance
+            picture, mixture = mix.mix(tf.gather(x[name], which), seeds[1])
+            parts = (tf.where(hit, a, b) for a, b in zip(mixture[:3], alone[:3]))
+            mixture = Mixture(*parts, blended=mixture.blended)
+            inputs = {key: value[i] for key, value in x.items()}
+            inputs[name] = tf.where(hit, picture, inputs[name])
+            targets = {t: task.mix(tf.gather(y[t], which), mixture) for t, task in tasks.items()}
+            # A sample without a label has nothing to mix.
+            weights = {t: tf.where(hit, tf.reduce_min(tf.gather(w[t], which)), w[t][i]) for t in w}
+            return inputs, targets, weights, {key: value[i] for key, value in lengths.items()}
+
+        return tf.data.Dataset.range(tf.cast(size, tf.int64)).map(one)
+
+    groups = tf.data.Dataset.zip(data.batch(_MIXED_AT_ONCE), draws)
+    made = groups.flat_map(mixed)
+    size = data.cardinality()
+    return made.apply(tf.data.experimental.assert_cardinality(size)) if size > 0 else made
 
 
 def _batched(

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmkeras.contracts.configured import Configured
+from mmkeras.contracts.mix import Mixture
 from mmkeras.tokens import Grids
 
 #: `{field: {name: tensor}}`.
@@ -88,6 +89,19 @@ class Task(Configured, abc.ABC):
         """
         del seed
         return inputs, target
+
+    def mix(self, targets: tf.Tensor, mixture: Mixture) -> tf.Tensor:
+        """The target of a sample that was mixed of several; see `Mix`.
+
+        Args:
+            targets: those of the n samples, as `prepare` gave them, with a leading n.
+            mixture: what the mixed picture shows of each.
+
+        Raises:
+            ValueError: the task has no target of mixed pictures, which is the default.
+        """
+        del targets, mixture
+        raise ValueError(f"{type(self).__name__} has no target of pictures that are mixed.")
 
     @abc.abstractmethod
     def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:

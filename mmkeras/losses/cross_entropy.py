@@ -14,7 +14,7 @@ def cross_entropy(
     q = (1 - ε) · one-hot + ε / K.
 
     Args:
-        target: int [B], the true class.
+        target: int [B], the true class, or float [B, K], shares of classes.
         logits: float [B, K].
         label_smoothing: ε, in [0, 1).
         class_weights: None, or K floats; a sample counts as much as its true class.
@@ -31,7 +31,7 @@ def cross_entropy(
     """
     classes = logits.shape[-1]
     log_probabilities = ops.log_softmax(ops.cast(logits, "float32"))
-    expected = ops.one_hot(target, classes, dtype="float32")
+    expected = target if len(target.shape) == 2 else ops.one_hot(target, classes, dtype="float32")
     smoothed = (1.0 - label_smoothing) * expected + label_smoothing / classes
     loss = -ops.sum(smoothed * log_probabilities, axis=-1)
     if class_weights is not None:

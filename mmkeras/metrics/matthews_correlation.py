@@ -43,10 +43,13 @@ class MatthewsCorrelation(keras.metrics.Metric):
         """Counts a batch.
 
         Args:
-            y_true: int [B], the true classes.
+            y_true: int [B], the true classes, or float [B, K], shares of them, the largest of
+                which counts.
             y_pred: float [B, K], probabilities or logits; the highest is the predicted class.
             sample_weight: None, or float [B]: as how many samples each counts.
         """
+        if len(y_true.shape) == 2 and y_true.shape[1] == self.num_classes:
+            y_true = ops.argmax(y_true, axis=-1)
         true = ops.one_hot(ops.reshape(y_true, (-1,)), self.num_classes, dtype=self.dtype)
         predicted = ops.one_hot(ops.argmax(y_pred, axis=-1), self.num_classes, dtype=self.dtype)
         if sample_weight is not None:

@@ -9,14 +9,16 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from mmkeras.contracts.mix import Mixture
 from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
 from mmkeras.layers.pooling import FieldPooling, check_pool, masked_mean
 from mmkeras.losses.cross_entropy import binary_cross_entropy, cross_entropy
+from mmkeras.metrics.accuracy import Accuracy, TopAccuracy
 from mmkeras.metrics.by_class import AUC, F1
 from mmkeras.metrics.matthews_correlation import MatthewsCorrelation
 from mmkeras.tokens import Grids, Tokens
 
-_MEASURES = ("accuracy", "f1", "micro_f1", "mcc", "auc")
+_MEASURES = ("accuracy", "top5", "f1", "micro_f1", "mcc", "auc")
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -39,7 +41,8 @@ class Classification(Task):
         dropout: fraction of each field's pooled features dropped in training.
         pool: how the tokens of a field become one: `"mean"`, `"max"`, `"first"` (BERT's `[CLS]`)
             or `"attention"`.
-        measures: the metrics, of `"accuracy"`, `"f1"` (the mean over classes), `"micro_f1"`,
+        measures: the metrics, of `"accuracy"`, `"top5"` (the class is among the five likeliest;
+            single labels alone), `"f1"` (the mean over classes), `"micro_f1"`,
             `"mcc"` (Matthews correlation; single labels alone) and `"auc"` (area under the ROC
             curve, mean over classes; Keras' sum over 200 thresholds, which is coarse where
             probabilities crowd at 0 and 1). Accuracy if None, and with `multi_label` F1.
@@ -103,7 +106,7 @@ class Classification(Task):
         if measures is None:
             measures = ("accuracy", "f1") if multi_label else ("accuracy",)
         measures = tuple(measures)
-        known = set(_MEASURES) - ({"mcc"} if multi_label else set())
+        known = set(_MEASURES) - ({"mcc", "top5"} if multi_label else set())
         if not set(measures) <= known:
             raise ValueError(f"measures must be among {sorted(known)}; got {list(measures)}.")
         if isinstance(class_weights, Mapping):
@@ -167,6 +170,12 @@ class Classification(Task):
                 return tf.cast(tf.reduce_any(matches, axis=0), tf.float32)
             return tf.argmax(matches[0], output_type=tf.int32)
 
+    def mix(self, targets: tf.Tensor, mixture: Mixture) -> tf.Tensor:
+        """float32 [K]: how much of the picture is of each class."""
+        if not self.multi_label:
+            targets = tf.one_hot(targets, len(self.classes))
+        return tf.einsum("n,nk->k", mixture.shares, targets)
+
     def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
         """Every field votes with its own logits; see `FieldPooling`."""
         return ClassificationHead(
@@ -199,10 +208,9 @@ class Classification(Task):
         threshold = 0.5 if many else None
         made = {
             "accuracy": lambda: (
-                keras.metrics.BinaryAccuracy(name="accuracy")
-                if many
-                else keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+                keras.metrics.BinaryAccuracy(name="accuracy") if many else Accuracy(name="accuracy")
             ),
+            "top5": lambda: TopAccuracy(5, name="top5"),
             "f1": lambda: F1(size, average="macro", threshold=threshold, name="f1"),
             "micro_f1": lambda: F1(size, average="micro", threshold=threshold, name="micro_f1"),
             "mcc": lambda: MatthewsCorrelation(size, name="mcc"),

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from mmkeras.contracts.mix import WHOLE, Mixture
 from mmkeras.contracts.refusal import refuse
 from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
 from mmkeras.decoding.non_maximum_suppression import non_maximum_suppression
@@ -21,6 +22,8 @@ from mmkeras.tokens import Grids, Tokens
 #: The logit of what no cell holds.
 _NEVER = -30.0
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+#: Where a target has no object.
+_NOTHING = (0.0, 0.0, 0.0, 0.0, -1.0, 0.0)
 #: How far, in pixels, a box may stick out of its picture without being called wrong.
 _ROUNDING = 1.0
 #: The score from which on an object is drawn.
@@ -179,8 +182,8 @@ class ObjectDetection(Task):
         missing = tf.maximum(self.max_objects - count, 0)
         made = tf.pad(made, [[0, missing], [0, 0]])
         number = tf.range(self.max_objects)[:, None]
-        nothing = tf.constant([[0.0, 0, 0, 0, -1, 0]])
-        return tf.ensure_shape(tf.where(number < count, made, nothing), [self.max_objects, 6])
+        made = tf.where(number < count, made, tf.constant([_NOTHING]))
+        return tf.ensure_shape(made, [self.max_objects, 6])
 
     def prepare(
         self, inputs: Tensors, target: tf.Tensor, seed: tf.Tensor
@@ -197,13 +200,19 @@ class ObjectDetection(Task):
         corners = tf.stack([[x1, x2, x1, x2], [y1, y1, y2, y2]]) - moved[:, 2][:, None, None]
         corners = tf.einsum("ij,jcn->cni", inverse, corners)
         whole = tf.concat([tf.reduce_min(corners, axis=0), tf.reduce_max(corners, axis=0)], axis=1)
-        cut = tf.clip_by_value(whole, 0.0, 1.0)
-        share = _area(cut) / tf.maximum(_area(whole), 1e-9)
-        kind, crowd = target[:, 4], target[:, 5]
-        there = (kind >= 0) & (share > 0)
-        crowd = tf.where(there & (share < _VISIBLE), 1.0, crowd)
-        made = tf.concat([cut, kind[:, None], crowd[:, None]], axis=1)
-        return inputs, tf.where(there[:, None], made, tf.constant([[0.0, 0, 0, 0, -1, 0]]))
+        return inputs, _cut(tf.concat([whole, target[:, 4:]], axis=1), tf.constant(WHOLE))
+
+    def mix(self, targets: tf.Tensor, mixture: Mixture) -> tf.Tensor:
+        """The boxes of all pictures, where they are seen; the first N if there are more."""
+        side = mixture.places[:, 2:] - mixture.places[:, :2]
+        start, side = tf.tile(mixture.places[:, :2], [1, 2]), tf.tile(side, [1, 2])
+        boxes = start[:, None] + targets[..., :4] * side[:, None]
+        moved = tf.concat([boxes, targets[..., 4:]], axis=-1)
+        cut = tf.concat(
+            [_cut(*pair) for pair in zip(tf.unstack(moved), tf.unstack(mixture.shown))], 0
+        )
+        order = tf.argsort(tf.cast(cut[:, 4] < 0, tf.int32), stable=True)
+        return tf.gather(cut, order[: self.max_objects])
 
     def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
         """Scores and a box for each cell of the picture.
@@ -391,6 +400,18 @@ class ObjectDetectionHead(keras.layers.Layer):
             "num_classes": self.num_classes,
             "dropout": self.dropout.rate,
         }
+
+
+def _cut(target: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """The part of a target (float32 [N, 6]) that lies in a window (float32 [4])."""
+    whole, kind, crowd = target[:, :4], target[:, 4], target[:, 5]
+    limits = tf.tile(window[None, :2], [1, 2]), tf.tile(window[None, 2:], [1, 2])
+    cut = tf.clip_by_value(whole, *limits)
+    share = _area(cut) / tf.maximum(_area(whole), 1e-9)
+    there = (kind >= 0) & (share > 0)
+    crowd = tf.where(share < _VISIBLE, 1.0, crowd)
+    made = tf.concat([cut, kind[:, None], crowd[:, None]], axis=1)
+    return tf.where(there[:, None], made, tf.constant([_NOTHING]))
 
 
 def _area(boxes: tf.Tensor) -> tf.Tensor:

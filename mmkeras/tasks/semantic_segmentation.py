@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from mmkeras.class_map import colours, read_mask, write_mask
+from mmkeras.contracts.mix import Mixture
 from mmkeras.contracts.refusal import refuse
 from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
 from mmkeras.layers.grids import maps, needed_grids
@@ -170,6 +171,24 @@ class SemanticSegmentation(Task):
         height, width = self._sides
         places = tf.einsum("ij,hwj->hwi", moved[:, :2], _middles(height, width)) + moved[:, 2]
         return inputs, _nearest(target, places * tf.constant([width, height], tf.float32))
+
+    def mix(self, targets: tf.Tensor, mixture: Mixture) -> tf.Tensor:
+        """The class of what is seen at each place, the last picture on top.
+
+        Raises:
+            ValueError: pictures shine through each other, so that places have no class.
+        """
+        if mixture.blended:
+            raise ValueError("SemanticSegmentation has no target of pictures that are blended.")
+        height, width = self._sides
+        middles = tf.constant(_middles(height, width))
+        mixed = tf.fill([height, width], -1)
+        for target, place, shown in zip(*map(tf.unstack, (targets, *mixture[1:3]))):
+            inside = tf.reduce_all((middles >= shown[:2]) & (middles < shown[2:]), axis=-1)
+            places = (middles - place[:2]) / (place[2:] - place[:2])
+            own = _nearest(target, places * tf.constant([width, height], tf.float32))
+            mixed = tf.where(inside, own, mixed)
+        return mixed
 
     def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
         """Scores of classes for each pixel.

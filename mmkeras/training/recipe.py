@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import keras
 
-from mmkeras.contracts import Source
+from mmkeras.contracts import Mix, Source
 from mmkeras.model import MultimodalModel
 
 
@@ -27,6 +27,7 @@ class Recipe:
         ema_momentum: momentum of the moving average of the weights that the finished model gets
             (Polyak & Juditsky 1992); None keeps the last step's.
         augment: whether training samples are changed at random.
+        mix: makes one training sample of several; see `mmkeras.mixes`.
         cache: whether preprocessed samples are kept in memory.
         jit_compile: whether XLA compiles the steps, or `"auto"`.
         mixed_precision: whether layers compute in half precision (`mixed_float16` on a GPU,
@@ -45,6 +46,7 @@ class Recipe:
     weight_decay: float = 0.05
     ema_momentum: float | None = None
     augment: bool = True
+    mix: Mix | None = None
     cache: bool = False
     jit_compile: bool | str = "auto"
     mixed_precision: bool = False

@@ -76,6 +76,7 @@ def train(
         sources["train"],
         shuffle=True,
         augment=recipe.augment,
+        mix=recipe.mix,
         seed=recipe.seed,
         **{"deterministic": False} | options,
     )
@@ -109,7 +110,8 @@ def _write_recipe(recipe: Recipe, folder: Path) -> None:
     plain: dict[str, Any] = {
         field.name: getattr(recipe, field.name)
         for field in dataclasses.fields(recipe)
-        if field.name not in ("sources", "model")
+        if field.name not in ("sources", "model", "mix")
     }
-    text = json.dumps(plain | {"pipeline": dict(recipe.pipeline)}, indent=2)
+    plain |= {"mix": repr(recipe.mix), "pipeline": dict(recipe.pipeline)}
+    text = json.dumps(plain, indent=2)
     (folder / "recipe.json").write_text(text + "\n", encoding="utf-8")
