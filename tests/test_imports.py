@@ -37,7 +37,7 @@ RANKS = (
     {"pipeline"},
     {"answers"},
     {"model"},
-    {"training", "evaluation", "export"},
+    {"training", "evaluation", "export", "sliding_window"},
     {"recipes"},
     {"demo"},
     {"cli"},

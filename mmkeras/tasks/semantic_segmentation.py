@@ -230,7 +230,7 @@ class SemanticSegmentation(Task):
 
         def own(sample: Any) -> tuple[tf.Tensor, tf.Tensor]:
             logits, size, view = sample
-            mask = tf.argmax(self._enlarged(logits, size, view), axis=-1, output_type=tf.int32)
+            mask = tf.argmax(self.enlarged(logits, size, view), axis=-1, output_type=tf.int32)
             counts = tf.math.bincount(
                 tf.reshape(mask, [-1]), minlength=len(self.classes), maxlength=len(self.classes)
             )
@@ -244,8 +244,16 @@ class SemanticSegmentation(Task):
         )
         return {"png": png, "shares": shares}
 
-    def _enlarged(self, logits: tf.Tensor, size: tf.Tensor, view: tf.Tensor) -> tf.Tensor:
-        """Scores [H, W, K] of what is seen as those of each pixel of the picture, [h, w, K]."""
+    def enlarged(self, logits: tf.Tensor, size: tf.Tensor, view: tf.Tensor) -> tf.Tensor:
+        """Scores of what is seen as those of each pixel of the picture, by bilinear interpolation.
+
+        Args:
+            logits: float [H, W, K].
+            size, view: of the picture; see `Image.origins`.
+
+        Returns:
+            float [h, w, K].
+        """
         height, width = self._sides
         side = tf.constant([width, height], tf.float32) / (view[2:] - view[:2])
         # The middle of pixel 0 is at half a pixel.
