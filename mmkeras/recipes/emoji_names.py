@@ -1,6 +1,11 @@
 """Which of nine categories a thing belongs to, by its name in any of 14 languages: one model.
 
 mmkeras train emoji_names --out runs/emoji_names
+
+Measured on 2 cores that other work kept busy, in one run: 172 s of CPU time (258 s by the clock);
+accuracy on the 5,376 names of test 0.637: Italian 0.716, Spanish 0.701, Indonesian 0.682, English,
+Korean and Russian 0.661, Portuguese 0.659, Persian 0.646, Turkish 0.643, French 0.622, Arabic
+0.620, German 0.607, Japanese 0.581, Chinese 0.453.
 """
 
 from collections.abc import Mapping
