@@ -155,6 +155,16 @@ def test_resizes_as_pillow_does(fit, shape):
     assert np.abs(shown - expected).max() <= 1.5
 
 
+@pytest.mark.parametrize("shape", [(40, 60), (61, 35), (7, 9), (200, 3), (1, 1), (20, 16)])
+def test_resizes_to_the_bit_as_tensorflow_does(shape):
+    noise = RNG.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    image = Image(size=(20, 16), fit="stretch", mean=0.0, std=1.0)
+    expected = tf.image.resize(noise, (20, 16), antialias=True) * (1 / 255)
+    np.testing.assert_array_equal(
+        image.preprocess(tf.constant(image.encode(noise)))["pixels"], expected
+    )
+
+
 def test_grey_is_what_pillow_calls_grey():
     raw = LOSSLESS["PNG RGB"]
     image = Image(size=12, channels=1, mean=0.0, std=1 / 255)
@@ -335,7 +345,7 @@ def test_augment_flips_half_of_the_pictures():
     assert 10 < flipped.sum() < 30
 
 
-def test_augment_shows_a_part_as_pillow_cuts_it():
+def test_augment_shows_parts_of_every_size_and_shape():
     image = Image(size=32, min_crop=0.4, flip=False, jitter=0.0, mean=0.0, std=1.0)
     tensors = image.preprocess(tf.constant(image.encode(smooth(32, 32))))
     # Red grows from left to right and green from top to bottom: they tell what is seen.
@@ -347,6 +357,24 @@ def test_augment_shows_a_part_as_pillow_cuts_it():
     assert (wide / high).min() < 0.85 < 1.2 < (wide / high).max()
     assert after.min() >= 0
     assert after.max() <= 1
+
+
+def test_augment_shows_a_part_as_pillow_cuts_it():
+    image = Image(size=(24, 32), min_crop=0.3, jitter=0.0, **PLAIN)
+    picture = PIL.Image.fromarray(RNG.integers(0, 256, (24, 32, 3), dtype=np.uint8))
+    made = image.preprocess_batch(tf.constant([encoded(picture, "PNG")]), origins=True)
+    tensors = {name: value[0] for name, value in made.items()}
+    for seed in range(20):
+        changed = image.augment(tensors, tf.constant([seed, 3]))
+        (right, bottom), (left, top) = corner(changed["moved"], [[1, 1], [0, 0]]) * [32, 24]
+        part = picture
+        if left > right:
+            part, left, right = PIL.ImageOps.mirror(part), 32 - left, 32 - right
+        box = np.round([left, top, right, bottom])
+        np.testing.assert_allclose(box, [left, top, right, bottom], atol=1e-4)
+        part = part.crop([*map(int, box)]).resize((32, 24), PIL.Image.Resampling.BILINEAR)
+        # Pillow rounds to whole levels twice, after columns and after rows.
+        assert np.abs(changed["pixels"] - np.asarray(part, "float32")).max() <= 1.01
 
 
 def test_augment_turns_over_the_background():
@@ -366,6 +394,26 @@ def test_augment_recolours_within_bounds():
     assert after.min() >= -1 - 1e-6
     assert after.max() <= 1 + 1e-6
     assert np.std(after.mean(axis=(1, 2, 3))) > 0.05
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_augment_recolours_by_its_formula(channels):
+    """Saturation about grey, contrast about the middle of all, then brightness."""
+    mean, std = ((0.485, 0.456, 0.406)[:channels], (0.229, 0.224, 0.225)[:channels])
+    image = dataclasses.replace(
+        IMAGE, channels=channels, mean=mean, std=std, **NOTHING | {"jitter": 0.6}
+    )
+    tensors = image.preprocess(tf.constant(IMAGE.samples()[0]))
+    for seed in range(10):
+        chance = tf.random.stateless_uniform([14], [seed, 0]).numpy()
+        brightness, contrast, saturation = 1 + 0.6 * (2 * chance[6:9] - 1)
+        levels = tensors["pixels"].numpy() * std + mean
+        grey = levels @ [[0.2989], [0.5870], [0.1140]] if channels == 3 else levels
+        levels = grey + saturation * (levels - grey)
+        levels = levels.mean() + contrast * (levels - levels.mean())
+        expected = (np.clip(levels * brightness, 0, 1) - mean) / std
+        changed = image.augment(tensors, tf.constant([seed, 0]))
+        np.testing.assert_allclose(changed["pixels"], expected, atol=1e-4)
 
 
 def test_augment_hides_a_rectangle():
@@ -445,7 +493,9 @@ def test_the_view_is_the_inverse_of_the_fit(fit, shape, size):
     np.testing.assert_array_equal(made["moved"][0], np.eye(2, 3))
     x = view[0] + (np.arange(size[1]) + 0.5) / size[1] * (view[2] - view[0]) - 0.5
     y = view[1] + (np.arange(size[0]) + 0.5) / size[0] * (view[3] - view[1]) - 0.5
-    inner_x, inner_y = (x > 0) & (x < width - 1), (y > 0) & (y < height - 1)
+    # Beyond the middle of the outermost pixels in view, these go on.
+    inner_x = (x > max(view[0], 0)) & (x < min(view[2], width) - 1)
+    inner_y = (y > max(view[1], 0)) & (y < min(view[3], height) - 1)
     # The triangle filter keeps a ramp where it does not meet an edge.
     reach_x, reach_y = (max((view[i + 2] - view[i]) / size[1 - i], 1) for i in (0, 1))
     inner_x &= (x >= reach_x) & (x <= width - 1 - reach_x)
@@ -464,9 +514,10 @@ def test_the_view_is_the_inverse_of_the_fit(fit, shape, size):
     )
 
 
-def test_moved_tells_where_augmented_pixels_come_from():
+@pytest.mark.parametrize("further", [{}, {"rotation_deg": 30.0, "zoom_out": 1.5}])
+def test_moved_tells_where_augmented_pixels_come_from(further):
     """The same, for what augmentation does."""
-    image = Image(size=(40, 60), mean=0.0, std=1 / 255, jitter=0.0, rotation_deg=30.0, zoom_out=1.5)
+    image = Image(size=(40, 60), mean=0.0, std=1 / 255, jitter=0.0, **further)
     ramp = np.stack(np.broadcast_arrays(*np.mgrid[:40, :60], 99), -1).astype("uint8")
     made = image.preprocess_batch(tf.constant([image.encode(ramp)]), origins=True)
     tensors = {name: value[0] for name, value in made.items()}
@@ -476,6 +527,10 @@ def test_moved_tells_where_augmented_pixels_come_from():
         v, u = np.mgrid[:40, :60]
         shares = np.stack([(u + 0.5) / 60, (v + 0.5) / 40], -1).reshape(-1, 2)
         x, y = (corner(changed["moved"], shares) * [60, 40] - 0.5).T
+        if not further:
+            # Beyond the middle of the outermost pixels of the part, these go on.
+            ends = np.sort(corner(changed["moved"], [[0, 0], [1, 1]]) * [60, 40], axis=0)
+            x, y = np.clip([x, y], ends[:1].T, ends[1:].T - 1)
         inside = (x >= 0) & (x <= 59) & (y >= 0) & (y <= 39)
         pixels = changed["pixels"].numpy().reshape(-1, 3)[inside]
         np.testing.assert_allclose(pixels[:, 0], y[inside], atol=0.02)
