@@ -6,6 +6,8 @@ JPEG files of 500 by 375 pixels become batches of 64 normalised float pictures o
 random part of half the area or more, mirrored in every second picture, with brightness, contrast
 and saturation changed by at most a fifth. `mmkeras` reads them with its own `pipeline`; PyTorch's
 DataLoader has 2 workers, which decode and change them with Pillow by the same calls as torchvision.
+It cuts the part out before it resamples, once; `pipeline` resizes whole pictures first, to tensors
+that can be cached, and then cuts. Both resize with the same triangle filter.
 Each runs in processes of its own, in turns; the first epoch does not count, medians do. The table
 goes to `benchmarks/results/image_pipeline.md`.
 """
