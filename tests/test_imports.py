@@ -16,7 +16,16 @@ FILES = sorted(path.relative_to(PACKAGE.parent) for path in PACKAGE.rglob("*.py"
 RANKS = (
     {"tokens"},
     {"contracts"},
-    {"layers", "tokenizers", "class_map", "espeak", "families", "objects", "prepared"},
+    {
+        "layers",
+        "tokenizers",
+        "class_map",
+        "espeak",
+        "families",
+        "objects",
+        "prepared",
+        "rand_augment",
+    },
     {
         "modalities",
         "encoders",

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from mmkeras.contracts.modality import Modality, TensorSpec
 from mmkeras.contracts.refusal import readable, refuse
+from mmkeras.rand_augment import rand_augment
 
 #: The EXIF data of a JPEG stands in its first segments, of 64 KiB at most each.
 _EXIF_WINDOW = 1 << 17
@@ -43,6 +44,9 @@ class Image(Modality):
         flip: `augment` swaps left and right in every second picture. Not for writing.
         rotation_deg: `augment` turns by at most this angle, in degrees.
         jitter: `augment` changes brightness, contrast and saturation by at most this share.
+        rand_ops: how many changes of `mmkeras.rand_augment` `augment` makes besides, such as 2; for
+            coloured pictures.
+        rand_strength: the most that each of them does, in [0, 1].
         erase: the chance that `augment` hides a rectangle of 2 to 20 % of the area (Zhong et al.,
             "Random Erasing Data Augmentation", 2017).
 
@@ -72,6 +76,8 @@ class Image(Modality):
     flip: bool = True
     rotation_deg: float = 0.0
     jitter: float = 0.2
+    rand_ops: int = 0
+    rand_strength: float = 0.5
     erase: float = 0.0
 
     def __post_init__(self) -> None:
@@ -100,6 +106,11 @@ class Image(Modality):
             "zoom_out": (self.zoom_out >= 1, "at least 1, such as 2.0; 1 adds nothing"),
             "rotation_deg": (0 <= self.rotation_deg <= 180, "in [0, 180], such as 10"),
             "jitter": (0 <= self.jitter < 1, "in [0, 1), such as 0.2"),
+            "rand_ops": (
+                self.rand_ops >= 0 and (self.rand_ops == 0 or self.channels == 3),
+                "at least 0, and 0 for grey pictures",
+            ),
+            "rand_strength": (0 <= self.rand_strength <= 1, "in [0, 1], such as 0.5"),
             "erase": (0 <= self.erase <= 1, "a chance in [0, 1], such as 0.25"),
         }
         for name, (valid, right) in checks.items():
@@ -249,6 +260,11 @@ class Image(Modality):
             else:
                 result = self._resampled(pixels, move)
             result = self._recolour(result, *chance[6:9]) if self.jitter else result
+            if self.rand_ops:
+                own = tf.random.experimental.stateless_fold_in(seed, 1)
+                levels = tf.clip_by_value(self._denormalise(result), 0.0, 1.0)
+                levels = rand_augment(levels, self.rand_ops, self.rand_strength, own)
+                result = self._normalise(levels)
             return self._hide(result, *chance[9:]) if self.erase else result
 
         made = {"pixels": tf.cond(tensors["present"], changed, lambda: pixels)}

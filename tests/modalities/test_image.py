@@ -540,3 +540,18 @@ def test_moved_tells_where_augmented_pixels_come_from(further):
         again = image.augment({k: tensors[k] for k in image.specs()}, tf.constant([seed, 1]))
         np.testing.assert_array_equal(again["pixels"], changed["pixels"])
     assert 4 < mirrored < 16
+
+
+def test_rand_ops_change_levels_and_nothing_else():
+    still = {"min_crop": 1.0, "flip": False, "jitter": 0.0}
+    image = Image(size=16, rand_ops=2, **still)
+    made = image.preprocess_batch(tf.constant(image.samples()[:1]), origins=True)
+    tensors = {name: value[0] for name, value in made.items()}
+    runs = [image.augment(tensors, tf.constant([seed, 0])) for seed in range(8)]
+    for run in runs:
+        np.testing.assert_allclose(run["moved"], tensors["moved"], atol=1e-6)
+        assert run["pixels"].numpy().min() >= -1.00001
+        assert run["pixels"].numpy().max() <= 1.00001
+    assert len({run["pixels"].numpy().tobytes() for run in runs}) == 8
+    with pytest.raises(ValueError, match="rand_ops is 2; it has to be at least 0, and 0 for grey"):
+        Image(channels=1, rand_ops=2)
