@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         ("multi-label", "any number of classes, joined by |"),
         ("regress", "a number"),
         ("tag", "entities in the text: BIO tags, or spans"),
+        ("detect", "objects in the picture: JSON of a list of dicts with box and label"),
     ):
         train.add_argument(
             f"--{option}", nargs="+", default=[], metavar="COLUMN", help=f"columns of {what}"
@@ -130,6 +131,7 @@ def _train(given: argparse.Namespace) -> None:
             multi_label=given.multi_label,
             regress=given.regress,
             tag=given.tag,
+            detect=given.detect,
             size=given.size,
             modality_dropout=given.modality_dropout,
             split=split,

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mmkeras.contracts import Modality, Source, Task
+from mmkeras.encoders import VisionPyramid
 from mmkeras.modalities import Audio, Image, Text
 from mmkeras.model import MultimodalModel
 from mmkeras.sources import Table
-from mmkeras.tasks import Classification, Regression, TokenClassification
+from mmkeras.tasks import Classification, ObjectDetection, Regression, TokenClassification
 from mmkeras.training import Recipe
 
 
@@ -25,6 +26,7 @@ def table_recipe(
     multi_label: Sequence[str] = (),
     regress: Sequence[str] = (),
     tag: Sequence[str] = (),
+    detect: Sequence[str] = (),
     size: str = "small",
     modality_dropout: float = 0.0,
     split: Mapping[str, Any] | None = None,
@@ -42,24 +44,33 @@ def table_recipe(
         regress: columns that hold a number.
         tag: columns that hold the entities of the text; see `TokenClassification`. There is one
             column of texts then, whose case is kept.
+        detect: columns that hold the objects in the picture; see `ObjectDetection`. There is one
+            column of pictures then, which a `VisionPyramid` reads.
         size: `"tiny"`, `"small"` or `"base"`.
         modality_dropout: see `MultimodalModel`.
         split: arguments of `Table.split`.
         **options: further values of the `Recipe`.
 
     Raises:
-        ValueError: no field or no label column is named, or several texts with entities.
+        ValueError: no field or no label column is named, several texts with entities,
+            or several pictures with objects.
     """
     if not (text or image or audio):
         raise ValueError("name at least one column of texts, pictures or recordings.")
-    if not (classify or multi_label or regress or tag):
-        raise ValueError("name at least one column to learn: to classify, to tag or to regress.")
+    if not (classify or multi_label or regress or tag or detect):
+        raise ValueError(
+            "name at least one column to learn: to classify, to tag, to detect or to regress."
+        )
+    if detect and len(image) != 1:
+        raise ValueError(
+            f"detect needs one column of pictures that its objects are in; got {[*image]}."
+        )
     if tag and len(text) != 1:
         raise ValueError(f"tag needs one column of texts that its entities are in; got {[*text]}.")
 
     def sources() -> Mapping[str, Source]:
         table = Table(path)
-        for column in (*text, *image, *audio, *classify, *multi_label, *regress, *tag):
+        for column in (*text, *image, *audio, *classify, *multi_label, *regress, *tag, *detect):
             table[column]  # Fails at once where a column is missing.
         parts = table.split(**{"test": 0.2, "validation": 0.1} | dict(split or {}))
         names = ("train", "validation", "test") if len(parts) == 3 else ("train", "test")
@@ -76,8 +87,12 @@ def table_recipe(
             for column in multi_label
         }
         tasks |= {c: TokenClassification.adapt(train, c, field=text[0]) for c in tag}
+        tasks |= {c: ObjectDetection.adapt(train, c, field=image[0]) for c in detect}
         tasks |= {column: Regression.adapt(train, column) for column in regress}
-        return MultimodalModel(fields, tasks, size=size, modality_dropout=modality_dropout)
+        encoders = {c: VisionPyramid.for_modality(fields[c], size) for c in image if detect}
+        return MultimodalModel(
+            fields, tasks, size=size, encoders=encoders, modality_dropout=modality_dropout
+        )
 
     return Recipe(name=Path(path).stem, sources=sources, model=model, **options)
 

@@ -12,6 +12,7 @@ from keras import ops
 
 from mmkeras.contracts.mix import WHOLE, Mixture
 from mmkeras.contracts.refusal import refuse
+from mmkeras.contracts.source import Source
 from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
 from mmkeras.decoding.non_maximum_suppression import non_maximum_suppression
 from mmkeras.layers.grids import cells, maps, needed_grids, tokens_of
@@ -121,6 +122,34 @@ class ObjectDetection(Task):
             "dropout": dropout,
         }.items():
             object.__setattr__(self, name, value)
+
+    @classmethod
+    def adapt(cls, source: Source, column: str, **kwargs: Any) -> Self:
+        """The task whose classes are those of a column of labels, in alphabetical order.
+
+        Args:
+            source: the training samples.
+            column: the column of labels.
+            **kwargs: further arguments of the constructor, such as `field`.
+
+        Raises:
+            ValueError: the column holds no object.
+
+        Example:
+
+        >>> from mmkeras.rows import Rows
+        >>> rows = Rows({"objects": ['[{"box": [0, 0, 8, 6], "label": "cat"}]', None]})
+        >>> ObjectDetection.adapt(rows, "objects").classes
+        ('cat',)
+        """
+        labels = source.column(column, written).as_numpy_iterator()
+        classes = sorted({found["label"] for raw in labels for found in read(raw)})
+        if not classes:
+            raise ValueError(
+                f"column {column!r} of {source!r} holds no object to learn from; its labels have "
+                "to be lists such as [{'box': [x1, y1, x2, y2], 'label': 'cat'}]."
+            )
+        return cls(classes, **kwargs)
 
     @property
     def points_into(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,20 +84,23 @@ def train(
     validation = None
     if "validation" in sources:
         validation = model.pipeline(sources["validation"], **options)
-    history = model.fit(
-        data,
-        validation_data=validation,
-        epochs=recipe.epochs,
-        verbose=verbose,
-        # The pipeline shuffles.
-        shuffle=False,
-        callbacks=[
-            keras.callbacks.TerminateOnNaN(),
-            keras.callbacks.BackupAndRestore(str(folder / "backup")),
-            keras.callbacks.CSVLogger(str(folder / "history.csv"), append=True),
-            *callbacks,
-        ],
-    ).history
+    with warnings.catch_warnings():
+        # Keras says so of every dataset whose number of batches is not known before its end.
+        warnings.filterwarnings("ignore", "Your input ran out of data")
+        history = model.fit(
+            data,
+            validation_data=validation,
+            epochs=recipe.epochs,
+            verbose=verbose,
+            # The pipeline shuffles.
+            shuffle=False,
+            callbacks=[
+                keras.callbacks.TerminateOnNaN(),
+                keras.callbacks.BackupAndRestore(str(folder / "backup")),
+                keras.callbacks.CSVLogger(str(folder / "history.csv"), append=True),
+                *callbacks,
+            ],
+        ).history
     # Written under another name first: a model that is there is whole.
     draft = folder / "unfinished.keras"
     model.save(draft)
