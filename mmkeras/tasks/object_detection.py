@@ -194,14 +194,21 @@ class ObjectDetection(Task):
         size = tf.cast(place["size"], tf.float32)
         limits = tf.concat([size[::-1], size[::-1]], axis=0)
         outside = tf.reduce_any((boxes < -_ROUNDING) | (boxes > limits + _ROUNDING), axis=1)
-        first = tf.reshape(tf.boolean_mask(boxes, outside)[:1], [-1])
-        with refuse(
-            tf.reduce_any(outside),
-            "the box {} leaves the picture of {} rows of {} pixels; correct it, or have the "
-            "source repair it",
-            tf.strings.reduce_join(tf.strings.as_string(first, shortest=True), separator=" "),
-            place["size"][0],
-            place["size"][1],
+        empty = tf.reduce_any(boxes[:, 2:] <= boxes[:, :2], axis=1)
+        with (
+            refuse(
+                tf.reduce_any(outside),
+                "the box {} leaves the picture of {} rows of {} pixels; correct it, or have the "
+                "source repair it",
+                _first(boxes, outside),
+                place["size"][0],
+                place["size"][1],
+            ),
+            refuse(
+                tf.reduce_any(empty),
+                "the box {} has no area; correct it, or have the source repair it",
+                _first(boxes, empty),
+            ),
         ):
             boxes = tf.identity(boxes)
         view = place["view"]
@@ -429,6 +436,12 @@ class ObjectDetectionHead(keras.layers.Layer):
             "num_classes": self.num_classes,
             "dropout": self.dropout.rate,
         }
+
+
+def _first(boxes: tf.Tensor, wrong: tf.Tensor) -> tf.Tensor:
+    """The first wrong box (float [N, 4], bool [N]) as text, string []."""
+    numbers = tf.reshape(tf.boolean_mask(boxes, wrong)[:1], [-1])
+    return tf.strings.reduce_join(tf.strings.as_string(numbers, shortest=True), separator=" ")
 
 
 def _cut(target: tf.Tensor, window: tf.Tensor) -> tf.Tensor:

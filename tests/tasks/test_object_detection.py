@@ -56,6 +56,7 @@ def test_a_label_becomes_boxes_in_shares_of_what_the_model_sees():
             b"0 0 60 20 1200 0 cat",
             r"the box .0 0 60 20. leaves the picture of 30 rows of 50 pixels",
         ),
+        (b"7 2 7 20 0 0 cat", r"the box .7 2 7 20. has no area"),
         (b"\n".join([b"1 2 3 4 2 0 cat"] * 4), r"4 objects, more than max_objects=3"),
     ],
 )
