@@ -194,9 +194,10 @@ class Text(Modality):
         return ids | self._origins(raw, made, piece) if origins else ids
 
     def _origins(self, raw: tf.Tensor, made: Assembled, piece: tf.Tensor) -> dict[str, tf.Tensor]:
-        pieces = (made.token_ids, made.starts, made.ends)
-        ragged = words_of(raw, Pieces(*(tf.ragged.boolean_mask(part, piece) for part in pieces)))
-        places, shape = tf.where(piece), tf.shape(piece)
+        places, shape = tf.where(piece), tf.shape(piece, tf.int64)
+        flat = [tf.gather_nd(part, places) for part in (made.token_ids, made.starts, made.ends)]
+        ids = tf.RaggedTensor.from_value_rowids(flat[0], places[:, 0], shape[0], validate=False)
+        ragged = words_of(raw, Pieces(ids, *map(ids.with_flat_values, flat[1:])))
         starts, ends, words = (
             tf.tensor_scatter_nd_update(tf.fill(shape, fill), places, part.flat_values)
             for part, fill in zip(ragged, (0, 0, -1))

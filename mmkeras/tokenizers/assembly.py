@@ -115,8 +115,18 @@ def assemble(
             _pieces(tokenizer, tf.convert_to_tensor(raw, tf.string), limit, offsets)
             for raw in ([texts] if pairs is None else [texts, pairs])
         ]
-        parts = _truncated(parts, room, truncation, truncation_side)
-        return _rows(tokenizer, parts, marks, max_length, layout, padding, padding_side, offsets)
+        kept = _kept([part.token_ids for part in parts], room, truncation)
+        return _rows(
+            parts,
+            kept,
+            marks,
+            tokenizer.pad_id or 0,
+            layout,
+            truncation_side,
+            max_length if padding == "max" else None,
+            padding_side,
+            offsets,
+        )
 
 
 def special_ids(tokenizer: Tokenizer, layout: str, paired: bool = False) -> list[list[int]]:
@@ -140,89 +150,84 @@ def _pieces(tokenizer: Tokenizer, raw: tf.Tensor, limit: int | None, offsets: bo
     return Pieces(token_ids, token_ids, token_ids)
 
 
-def _truncated(parts: list[Pieces], room: int, truncation: str, side: str) -> list[Pieces]:
-    """The texts without the pieces that there is no room for."""
-    counts = [part.token_ids.row_lengths() for part in parts]
+def _kept(parts: list[tf.RaggedTensor], room: int, truncation: str) -> list[tf.Tensor]:
+    """How many pieces of each text (int32 [B]) there is room for."""
+    counts = [tf.cast(part.row_lengths(), tf.int32) for part in parts]
     too_many = tf.maximum(tf.add_n(counts) - room, 0)
     if len(parts) == 1:
-        kept = [counts[0] - too_many]
-    elif truncation == "longest_first":
+        return [counts[0] - too_many]
+    if truncation == "longest_first":
         # The shorter one keeps all it has, up to half of the room.
         first, second = counts
         shorter = tf.minimum(tf.minimum(first, second), room // 2)
         longer = tf.minimum(tf.maximum(first, second), room - shorter)
-        kept = [
+        return [
             tf.where(first > second, longer, shorter),
             tf.where(first > second, shorter, longer),
         ]
-    else:
-        place = TRUNCATIONS.index(truncation) - 1
-        asserted = tf.debugging.assert_less(
-            too_many,
-            tf.maximum(counts[place], 1),
-            message=f"truncation={truncation!r} would leave nothing of that text; ask for a larger "
-            "max_length, or for truncation='longest_first'",
-        )
-        with tf.control_dependencies([] if asserted is None else [asserted]):
-            kept = [tf.identity(count) for count in counts]
-        kept[place] -= too_many
-    return [
-        Pieces(*(_cut(values, count, side) for values in part)) for part, count in zip(parts, kept)
-    ]
-
-
-def _cut(values: tf.RaggedTensor, kept: tf.Tensor, side: str) -> tf.RaggedTensor:
-    """So many values of each row (int64 [B])."""
-    begins = values.row_starts() if side == "right" else values.row_limits() - kept
-    places = tf.ragged.range(begins, begins + kept)
-    return places.with_flat_values(tf.gather(values.flat_values, places.flat_values))
+    place = TRUNCATIONS.index(truncation) - 1
+    asserted = tf.debugging.assert_less(
+        too_many,
+        tf.maximum(counts[place], 1),
+        message=f"truncation={truncation!r} would leave nothing of that text; ask for a larger "
+        "max_length, or for truncation='longest_first'",
+    )
+    with tf.control_dependencies([] if asserted is None else [asserted]):
+        kept = [tf.identity(count) for count in counts]
+    kept[place] -= too_many
+    return kept
 
 
 def _rows(
-    tokenizer: Tokenizer,
     parts: list[Pieces],
+    kept: list[tf.Tensor],
     marks: list[list[int]],
-    max_length: int,
+    pad: int,
     layout: str,
-    padding: str,
+    truncation_side: str,
+    length: int | None,
     padding_side: str,
     offsets: bool,
 ) -> Assembled:
-    """The pieces with special tokens and padding."""
-    count = parts[0].token_ids.nrows()
+    """So many pieces of each text, with special tokens and padding."""
+    # All values lie one behind the other, those of padding and special tokens first; where among
+    # them those of a row are found is the same for ids and offsets.
+    specials = [pad, *(id_ for mark in marks for id_ in mark)]
+    # Of each stretch of a row: how many values it has, where the first is found, and of which text.
+    stretches: list[tuple] = [(len(marks[0]), 1, -1)]
+    special, piece = 1 + len(marks[0]), len(specials)
+    for number, (part, count, mark) in enumerate(zip(parts, kept, marks[1:])):
+        splits = tf.cast(part.token_ids.row_splits, tf.int32)
+        first = splits[:-1] if truncation_side == "right" else splits[1:] - count
+        stretches += [(count, piece + first, number), (len(mark), special, -1)]
+        special += len(mark)
+        piece += splits[-1]
 
-    def alike(ids: list[int]) -> tf.RaggedTensor:
-        repeated = tf.tile(tf.constant(ids, tf.int32)[None], [count, 1])
-        return tf.RaggedTensor.from_tensor(repeated)
+    total = tf.add_n(kept) + len(specials) - 1
+    if length is None:
+        length = tf.maximum(tf.reduce_max(total), 0)
+    place = tf.range(length)[None]
+    if padding_side == "left":
+        place -= (length - total)[:, None]
+    begin = tf.zeros_like(total)
+    found, texts = tf.constant(0), tf.constant(-1)
+    for count, first, number in stretches:
+        end = begin + count
+        inside = (place >= begin[:, None]) & (place < end[:, None])
+        found = tf.where(inside, place + (first - begin)[:, None], found)
+        texts = tf.where(inside, number, texts)
+        begin = end
 
-    def joined(values: list[tf.RaggedTensor], fill: list[list[int]], pad: int) -> tf.Tensor:
-        row = [alike(fill[0])]
-        for value, behind in zip(values, fill[1:]):
-            row += [value, alike(behind)]
-        whole = tf.concat(row, axis=1)
-        length = max_length if padding == "max" else tf.reduce_max(whole.row_lengths())
-        if padding_side == "left":
-            whole = whole[:, ::-1]
-        made = whole.to_tensor(pad, shape=[None, length if padding == "max" else None])
-        return made[:, ::-1] if padding_side == "left" else made
+    mask = (place >= 0) & (place < total[:, None])
+    if len(parts) == 1 or layout == "roberta":
+        segments = tf.zeros_like(texts)
+    else:
+        second = total - kept[1] - len(marks[2])
+        segments = tf.cast(mask & (place >= second[:, None]), tf.int32)
 
-    def everywhere(number: int) -> list[list[int]]:
-        return [[number] * len(mark) for mark in marks]
+    def values(name: str, first: list[int]) -> tf.Tensor:
+        flat = [getattr(part, name).flat_values for part in parts]
+        return tf.gather(tf.concat([first, *flat], axis=0), found)
 
-    ids = [part.token_ids for part in parts]
-    numbers = [tf.ones_like(value) * number for number, value in enumerate(ids)]
-    second = everywhere(0)
-    if layout == "bert":
-        second[2] = [1] * len(marks[2])
-    segments = numbers if layout != "roberta" else [tf.zeros_like(value) for value in ids]
-    pad = tokenizer.pad_id or 0
-    return Assembled(
-        joined(ids, marks, pad),
-        joined(segments, second, 0),
-        joined([tf.ones_like(value) for value in ids], everywhere(1), 0) > 0,
-        joined(numbers, everywhere(-1), -1),
-        *(
-            joined([getattr(part, name) for part in parts], everywhere(0), 0) if offsets else None
-            for name in ("starts", "ends")
-        ),
-    )
+    places = [values(n, [0] * len(specials)) for n in ("starts", "ends")] if offsets else []
+    return Assembled(values("token_ids", specials), segments, mask, texts, *places)

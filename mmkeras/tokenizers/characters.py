@@ -149,6 +149,14 @@ def lower_bound(ascending: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     )[0]
 
 
+def row_numbers(splits: tf.Tensor) -> tf.Tensor:
+    """The row of each value of a ragged tensor with these splits (int64 [B + 1]): int64 [N].
+
+    A small part of the operations that `RaggedTensor.value_rowids` and `tf.repeat` take.
+    """
+    return lower_bound(splits[1:], tf.range(1, splits[-1] + 1))
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class CharacterTable:
     """A number for every code point, small in memory: blocks of 256 that are alike are kept once.

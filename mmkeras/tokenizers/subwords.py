@@ -13,6 +13,7 @@ from mmkeras.tokenizers.characters import (
     byte_starts,
     decode,
     lower_bound,
+    row_numbers,
     utf8_lengths,
 )
 from mmkeras.tokenizers.tokenizer import SpecialTokens, Tokenizer
@@ -140,13 +141,12 @@ class SubwordTokenizer(Tokenizer):
             ends = tf.cumsum(lengths)
             word_ends = tf.concat([[0], ends], axis=0)
             moved = tf.gather(sizes, begins) - tf.gather(word_ends, splits_of_words[:-1])
-            ends += tf.repeat(moved, splits_of_words[1:] - splits_of_words[:-1])
+            ends += tf.gather(moved, row_numbers(splits_of_words))
             starts = ends - lengths
             first = lower_bound(sizes, starts + 1) - 1
             last = lower_bound(sizes, ends) - 1
             splits = tf.gather(splits_of_words, splits)
-            row = tf.cast(original.splits[:-1], tf.int32)
-            row = tf.repeat(row, splits[1:] - splits[:-1])
+            row = tf.cast(tf.gather(original.splits, row_numbers(splits)), tf.int32)
             starts, ends = self.trim(
                 token_ids,
                 tf.gather(characters.origins, first),
@@ -156,9 +156,8 @@ class SubwordTokenizer(Tokenizer):
             if unit == "bytes":
                 begin = byte_starts(texts)
                 size = tf.strings.length(texts)
-                counts = original.splits[1:] - original.splits[:-1]
                 end = tf.concat([begin[1:], [0]], axis=0)
-                end = tf.where(end == 0, tf.repeat(size, counts), end)
+                end = tf.where(end == 0, tf.gather(size, row_numbers(original.splits)), end)
                 starts, ends = tf.gather(begin, starts), tf.gather(end, ends - 1)
             else:
                 starts, ends = starts - row, ends - row
@@ -187,7 +186,8 @@ class SubwordTokenizer(Tokenizer):
         with tf.device("CPU:0"):
             characters = decode(tf.convert_to_tensor(texts, tf.string))
             characters, first = self.words(self.normalize(characters))
-            return _encode(characters.codes, tf.where(first)[:, 0])
+            begins, size = tf.where(first)[:, 0], tf.size(characters.codes, tf.int64)
+            return _encode(characters.codes, tf.concat([begins, [size]], axis=0))
 
     def _cut(
         self, characters: Characters, limit: int | None
@@ -203,26 +203,25 @@ class SubwordTokenizer(Tokenizer):
         begins = tf.where(first)[:, 0]
         splits = lower_bound(begins, characters.splits)
         codes = characters.codes
-        kept = begins
+        ends = tf.concat([begins, [tf.size(codes, tf.int64)]], axis=0)
         if limit is not None:
-            counts = splits[1:] - splits[:-1]
-            number = tf.range(tf.size(begins, tf.int64)) - tf.repeat(splits[:-1], counts)
-            early = number < limit
-            sizes = tf.concat([begins[1:], [tf.size(codes, tf.int64)]], axis=0) - begins
-            splits = lower_bound(tf.where(early)[:, 0], splits)
-            codes = tf.boolean_mask(codes, tf.repeat(early, sizes))
-            begins, sizes = tf.boolean_mask(begins, early), tf.boolean_mask(sizes, early)
-            kept = tf.cumsum(sizes, exclusive=True)
-        words = _encode(codes, kept)
+            splits, early = tf.raw_ops.RaggedRange(
+                starts=splits[:-1],
+                limits=tf.minimum(splits[1:], splits[:-1] + limit),
+                deltas=tf.constant(1, tf.int64),
+            )
+            begins = tf.gather(begins, early)
+            ends, codes = _rows(ends, codes, early)
+        words = _encode(codes, ends)
         different, index = tf.unique(words, tf.int64)
         return characters, begins, self.word_pieces(different), index, splits
 
 
-def _encode(codes: tf.Tensor, begins: tf.Tensor) -> tf.Tensor:
-    """The words of code points [N], each from `begins` (int64 [W]) to the next: string [W]."""
+def _encode(codes: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+    """The words of code points [N], each from one of `splits` (int64 [W + 1]) to the next."""
     return tf.raw_ops.UnicodeEncode(
         input_values=codes,
-        input_splits=tf.concat([begins, [tf.size(codes, tf.int64)]], axis=0),
+        input_splits=splits,
         output_encoding="UTF-8",
         errors="replace",
     )

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from mmkeras.tokenizers.characters import decode, lower_bound, shifted
+from mmkeras.tokenizers.characters import decode, lower_bound, row_numbers, shifted
 from mmkeras.tokenizers.pretokenization import bert
 from mmkeras.tokenizers.subwords import Pieces
 
@@ -37,7 +37,8 @@ def words_of(
         inside, first = bert(characters)
         size = tf.size(characters.codes, tf.int64)
         begins = tf.gather(inside.origins, tf.where(first)[:, 0])
-        row = tf.gather(characters.splits, pieces.token_ids.value_rowids())
+        number = row_numbers(pieces.token_ids.row_splits)
+        row = tf.gather(characters.splits, number)
         places = inside.origins
         # The first and the last character of each piece that is no white space.
         start = tf.cast(row, tf.int32) + pieces.starts.flat_values
@@ -49,25 +50,30 @@ def words_of(
         start = tf.where(blank, start, tf.gather(places, tf.minimum(before, edge)))
         end = tf.where(blank, end, tf.gather(places, tf.clip_by_value(behind - 1, 0, edge)) + 1)
         word = tf.cast(lower_bound(begins, start + 1), tf.int32)
-        number = _renumbered(word, blank, pieces.token_ids)
+        word = _renumbered(word, blank, pieces.token_ids.row_splits, number)
         row = tf.cast(row, tf.int32)
         return tuple(
-            pieces.token_ids.with_flat_values(values) for values in (start - row, end - row, number)
+            pieces.token_ids.with_flat_values(values) for values in (start - row, end - row, word)
         )
 
 
-def _renumbered(word: tf.Tensor, blank: tf.Tensor, pieces: tf.RaggedTensor) -> tf.Tensor:
+def _renumbered(word: tf.Tensor, blank: tf.Tensor, splits: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
     """Words numbered without gaps in each text, int32 [P]; -1 for blanks.
 
     Words of the batch ascend; some have no pieces of their own.
+
+    Args:
+        word, blank: [P], of pieces.
+        splits: int64 [B + 1], the pieces at which texts begin.
+        row: int64 [P], the text of each piece.
     """
     solid = tf.where(~blank)[:, 0]
     kept = tf.gather(word, solid)
     new = tf.cast(kept != shifted(kept, 1, -1), tf.int32)
     count = tf.cumsum(new)
     # How many words there are before each text.
-    splits = lower_bound(solid, pieces.row_splits)
+    splits = lower_bound(solid, splits)
     before = tf.gather(tf.concat([[0], count], axis=0), splits)
-    rows = tf.gather(pieces.value_rowids(), solid)
+    rows = tf.gather(row, solid)
     number = count - 1 - tf.gather(before, rows)
     return tf.tensor_scatter_nd_update(tf.fill(tf.shape(word), -1), solid[:, None], number)
