@@ -204,11 +204,10 @@ def _rows(
         piece += splits[-1]
 
     total = tf.add_n(kept) + len(specials) - 1
-    if length is None:
-        length = tf.maximum(tf.reduce_max(total), 0)
-    place = tf.range(length)[None]
+    longest = tf.maximum(tf.reduce_max(total), 0) if length is None else length
+    place = tf.range(longest)[None]
     if padding_side == "left":
-        place -= (length - total)[:, None]
+        place -= (longest - total)[:, None]
     begin = tf.zeros_like(total)
     found, texts = tf.constant(0), tf.constant(-1)
     for count, first, number in stretches:
