@@ -27,8 +27,9 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(folder):
     table = ["--table", str(folder / "pets.csv"), "--text", "note", "--image", "photo"]
-    more = ["--classify", "kind", "--size", "tiny", "--set", "epochs=12", "learning_rate=0.01"]
-    assert cli.main(["train", *table, *more, "--out", str(folder / "run")]) == 0
+    more = ["--classify", "kind", "--size", "tiny", "--out", str(folder / "run")]
+    options = ["--set", "epochs=12", "learning_rate=0.01", "cache=true"]
+    assert cli.main(["train", *table, *more, *options]) == 0
     return str(folder / "run" / "model.keras")
 
 
@@ -64,8 +65,8 @@ def test_entities_from_a_table_to_answers(tmp_path, capsys):
     table.write_text("\n".join(json.dumps(row) for row in rows * 80))
     model = str(tmp_path / "run" / "model.keras")
     learn = ["--text", "note", "--tag", "names", "--size", "tiny", "--out", str(tmp_path / "run")]
-    options = ["--set", "epochs=6", "batch_size=16", "learning_rate=0.02", "augment=false"]
-    assert cli.main(["train", "--table", str(table), *learn, *options]) == 0
+    options = ["epochs=6", "batch_size=16", "learning_rate=0.02", "augment=false", "cache=true"]
+    assert cli.main(["train", "--table", str(table), *learn, "--set", *options]) == 0
     capsys.readouterr()
 
     assert cli.main(["predict", model, "note=Zoë went to Rome."]) == 0

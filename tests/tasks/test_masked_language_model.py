@@ -1,5 +1,7 @@
 """`MaskedLanguageModel`: what is hidden, how often, and that it helps where labels are few."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -20,12 +22,23 @@ TEXT = Text(
 LINE = "some words are longer than others of them"
 
 
+@functools.cache
+def preprocessed(line):
+    made = TEXT.preprocess_batch(tf.constant([line]), origins=True)
+    return {name: tensor[0] for name, tensor in made.items()}
+
+
+@functools.cache
+def in_graph(task):
+    return tf.function(task.prepare)
+
+
 def prepared(task, line=LINE, seed=0):
     """ids before, ids after, target and words of one line."""
-    made = {k: v[0] for k, v in TEXT.preprocess_batch(tf.constant([line]), origins=True).items()}
+    made = preprocessed(line)
     origins = {"text": {name: made[name] for name in TEXT.origins()}}
     target = task.target(tf.constant(""), origins)
-    inputs, target = task.prepare({"text": made}, target, tf.constant([seed, 1]))
+    inputs, target = in_graph(task)({"text": made}, target, tf.constant([seed, 1]))
     after = inputs["text"]["token_ids"]
     return tuple(x.numpy() for x in (made["token_ids"], after, target, made["words"]))
 
@@ -95,7 +108,7 @@ def test_pretraining_needs_no_labels_and_hands_over_its_encoder():
     task = MaskedLanguageModel.of(TEXT, share=0.5)
     model = MultimodalModel({"text": TEXT}, {"words": task}, size="tiny", fusion=Late(16))
     model.compile(optimizer=keras.optimizers.Adam(0.01))
-    data = model.pipeline(table, batch_size=32, shuffle=True)
+    data = model.pipeline(table, batch_size=32, shuffle=True, cache=True)
     first = model.evaluate(data, verbose=0, return_dict=True)
     model.fit(data, epochs=60, shuffle=False, verbose=0)
     last = model.evaluate(data, verbose=0, return_dict=True)

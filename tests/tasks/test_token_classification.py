@@ -1,5 +1,6 @@
 """`TokenClassification`: labels to tags and back, errors that name what is wrong, exports."""
 
+import functools
 import json
 import re
 
@@ -30,6 +31,11 @@ TEXTS = {
 
 
 def origins(texts, modality=TEXTS["wordpiece"]):
+    return cut(tuple(texts), modality)
+
+
+@functools.cache
+def cut(texts, modality):
     made = modality.preprocess_batch(tf.constant(texts, tf.string), origins=True)
     return {"text": {name: made[name] for name in modality.origins()}}
 
@@ -199,7 +205,7 @@ def trained():
         {"text": text}, {"ner": TokenClassification(TYPES)}, size="tiny", fusion=Late(16)
     )
     model.compile(optimizer=keras.optimizers.Adam(0.02))
-    data = model.pipeline(table, batch_size=6, shuffle=True)
+    data = model.pipeline(table, batch_size=6, shuffle=True, cache=True)
     model.fit(data, epochs=40, shuffle=False, verbose=0)
     return model, table
 

@@ -30,6 +30,7 @@ def _recipe(**changes) -> Recipe:
         epochs=6,
         batch_size=8,
         learning_rate=1e-2,
+        cache=True,
     ).replace(**changes)
 
 
@@ -47,7 +48,11 @@ def test_learns_and_writes(tmp_path):
 
 def test_same_seed_same_model(tmp_path):
     runs = [
-        train(_recipe(epochs=2, pipeline={"deterministic": True}), tmp_path / name, verbose=0)
+        train(
+            _recipe(epochs=2, cache=False, pipeline={"deterministic": True}),
+            tmp_path / name,
+            verbose=0,
+        )
         for name in "ab"
     ]
     for one, other in zip(runs[0].model.get_weights(), runs[1].model.get_weights()):
