@@ -26,7 +26,8 @@ class Verification:
         path: what was run.
         runtime: by which runtime: `"tensorflow"` or `"ai-edge-litert"`.
         signatures: which signatures were compared.
-        max_difference: the largest difference from the model's own outputs.
+        max_difference: the largest difference from the model's own outputs, as a share of values
+            above 1.
         size_bytes: the size of all its files.
         latency_ms: the median time of one call with one sample.
     """
@@ -60,7 +61,8 @@ def verify(
         runtime: the name of a script in `runtimes/`: `"saved_model"` or `"litert"`.
         inputs: `{signature: {name: array [B, ...]}}`.
         expected: `{signature: {name: array [B, ...]}}`, the model's own outputs.
-        tolerance: the largest difference allowed; texts must be equal.
+        tolerance: the largest difference allowed, as a share of values above 1; texts must be
+            equal.
 
     Raises:
         ExportError: the runtime fails, lacks an output or differs; the message says where.
@@ -103,9 +105,14 @@ def verify(
 
 
 def _difference(got: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference; infinite where shapes or texts differ."""
+    """The largest difference, as a share of values above 1; infinite where shapes or texts differ.
+
+    Boxes are hundreds of pixels, of which float32 keeps seven digits.
+    """
     if got.shape != expected.shape:
         return float("inf")
     if expected.dtype.kind in "OSU":
         return 0.0 if bool(np.all(got == expected)) else float("inf")
-    return float(np.max(np.abs(got.astype("float64") - expected.astype("float64")), initial=0.0))
+    got, expected = got.astype("float64"), expected.astype("float64")
+    apart = np.abs(got - expected) / np.maximum(np.abs(expected), 1.0)
+    return float(np.max(apart, initial=0.0))

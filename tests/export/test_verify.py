@@ -7,7 +7,9 @@ from mmkeras.export.verify import ExportError, _difference, verify
 
 
 def test_difference_of_numbers_and_texts():
-    assert _difference(np.array([1.0, 2.0]), np.array([1.0, 2.5])) == 0.5
+    assert _difference(np.array([1.0, 0.25]), np.array([1.0, 0.75])) == 0.5
+    # Of numbers above 1, as a share of them.
+    assert _difference(np.array([640.0]), np.array([400.0])) == 0.6
     assert _difference(np.array([b"a"], object), np.array([b"a"], object)) == 0.0
     assert _difference(np.array([b"a"], object), np.array([b"b"], object)) == float("inf")
     assert _difference(np.zeros((2, 1)), np.zeros(2)) == float("inf")
