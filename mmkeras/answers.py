@@ -116,7 +116,11 @@ def drawn(
     for name, task in tasks.items():
         for field in task.points_into:
             modality, value = fields[field], sample.get(field)
-            if not isinstance(modality, Image) or value is None:
+            if (
+                not isinstance(modality, Image)
+                or value is None
+                or (isinstance(value, str | bytes) and not value)
+            ):
                 continue
             if isinstance(value, str | os.PathLike):
                 value = Path(value).read_bytes()

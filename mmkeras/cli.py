@@ -169,7 +169,7 @@ def _evaluate(given: argparse.Namespace) -> None:
         source = parts[given.part]
     scores = _scores(model, source, given.on_error)
     if given.json:
-        print(json.dumps({" + ".join(subset): values for subset, values in scores.items()}))
+        print(json.dumps({" + ".join(subset): _numbers(row) for subset, row in scores.items()}))
     else:
         _print_scores(scores)
 
@@ -282,14 +282,25 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def _scores(model: Any, source: Any, on_error: str) -> dict[tuple[str, ...], dict[str, Any]]:
     """The metrics of every subset of fields; of all fields, also what needs all answers at once."""
+    import tensorflow as tf
+
+    from mmkeras.diagnosis import reason_of
     from mmkeras.evaluation import evaluate_scores, evaluate_subsets
 
     scores: dict[tuple[str, ...], dict[str, Any]] = evaluate_subsets(
         model, source, on_error=on_error
     )
-    if on_error == "raise":
+    try:
         for task, values in evaluate_scores(model, source).items():
             scores[tuple(model.fields)] |= {f"{task}_{name}": v for name, v in values.items()}
+    except tf.errors.InvalidArgumentError as error:
+        if on_error == "raise":
+            raise
+        print(
+            f"Measures of all answers together are left out, since there are bad samples: "
+            f"{reason_of(error)}",
+            file=sys.stderr,
+        )
     return scores
 
 
@@ -301,6 +312,13 @@ def _print_scores(scores: dict[tuple[str, ...], dict[str, Any]]) -> None:
         for name, value in values.items():
             if isinstance(value, dict):
                 print(f"    {name}: {_shown(value)}")
+
+
+def _numbers(value: Any) -> Any:
+    """Scores as JSON has them: what is not a number is null."""
+    if isinstance(value, dict):
+        return {name: _numbers(each) for name, each in value.items()}
+    return None if value != value else value
 
 
 def _shown(values: dict[str, float]) -> str:

@@ -15,7 +15,8 @@ def written(objects: Sequence[Mapping[str, Any]] | str | None) -> bytes:
     """Objects as a raw label: `x1 y1 x2 y2 area crowd label` in a line for each.
 
     Args:
-        objects: dicts with `box`, (x1, y1, x2, y2) in pixels of the upright picture, and `label`;
+        objects: dicts with `box`, (x1, y1, x2, y2) in pixels of the upright picture, and `label`,
+            whose white space becomes single blanks;
             they may tell an `area` in pixels (of the object's outline, where it is known) and
             whether they are a `crowd`, which nothing is learned of and no answer is blamed for.
             JSON of such a list is taken as well. None gives the empty string.
@@ -55,11 +56,22 @@ def read(raw: bytes) -> list[dict[str, Any]]:
     [{'box': [2.0, 3.0, 10.0, 8.5], 'label': 'red cell', 'area': 44.0, 'crowd': False}]
     """
     objects = []
-    for line in raw.decode().strip().splitlines():
+    for line in raw.decode().split("\n") if raw.strip() else []:
         *numbers, crowd, label = line.split(" ", 6)
         *box, area = map(float, numbers)
         objects.append({"box": box, "label": label, "area": area, "crowd": crowd == "1"})
     return objects
+
+
+def plain(label: str) -> str:
+    """A label with single blanks between its words and none around them, as raw labels keep it.
+
+    Example:
+
+    >>> plain("  red \\n cell ")
+    'red cell'
+    """
+    return " ".join(label.split())
 
 
 def fault(box: Sequence[float]) -> str | None:
@@ -114,7 +126,7 @@ def clipped(
 
 def _line(item: Any) -> str:
     box, label = (item.get("box"), item.get("label")) if isinstance(item, Mapping) else (None, None)
-    if box is None or not isinstance(label, str) or not label.strip() or "\n" in label:
+    if box is None or not isinstance(label, str) or not label.strip():
         raise TypeError(
             "an object must be a dict with a box and a label, such as "
             f"{{'box': [x1, y1, x2, y2], 'label': 'cat'}}; got {item!r:.80}."
@@ -128,4 +140,4 @@ def _line(item: Any) -> str:
     area = item.get("area")
     area = (box[2] - box[0]) * (box[3] - box[1]) if area is None else float(area)
     numbers = " ".join(f"{number:.9g}" for number in (*box, area))
-    return f"{numbers} {int(bool(item.get('crowd')))} {label}"
+    return f"{numbers} {int(bool(item.get('crowd')))} {plain(label)}"

@@ -112,6 +112,8 @@ def pipeline(
         raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
     if not 0 <= max_bad <= 1:
         raise ValueError(f"max_bad must be a share in [0, 1], such as 0.1; got {max_bad}.")
+    if mix is not None and not isinstance(mix, Mix):
+        raise ValueError(f"mix must be a Mix, such as mmkeras.mixes.CutMix(); got {mix!r}.")
     if len(source) == 0:
         raise ValueError(f"{source!r} has no samples.")
     fields = fields if isinstance(fields, Fields) else Fields(fields)
@@ -206,6 +208,7 @@ def _mixed(
             f"mix needs a model of one field, a picture; the fields are {list(fields)}."
         )
     (name,) = pixels
+    present = name.removesuffix("pixels") + "present"
     draws = tf.data.Dataset.random(seed=seed + 1, rerandomize_each_iteration=True)
     alone = Mixture(
         tf.one_hot(0, mix.samples),
@@ -223,15 +226,18 @@ def _mixed(
             which = (i + tf.range(mix.samples)) % size
             own = tf.random.experimental.stateless_fold_in(tf.bitcast(draw, tf.int32), i)
             seeds = tf.random.experimental.stateless_split(own, 2)
+            # A sample without a label, or without a picture, has nothing to mix.
+            there = tf.gather(x[present], which)
+            there = tf.stack([there, *(tf.gather(w[t], which) > 0 for t in w)])
             hit = tf.random.stateless_uniform([], seeds[0]) < mix.chance
+            hit &= tf.reduce_all(there)
             picture, mixture = mix.mix(tf.gather(x[name], which), seeds[1])
             parts = (tf.where(hit, a, b) for a, b in zip(mixture[:3], alone[:3]))
             mixture = Mixture(*parts, blended=mixture.blended)
             inputs = {key: value[i] for key, value in x.items()}
             inputs[name] = tf.where(hit, picture, inputs[name])
             targets = {t: task.mix(tf.gather(y[t], which), mixture) for t, task in tasks.items()}
-            # A sample without a label has nothing to mix.
-            weights = {t: tf.where(hit, tf.reduce_min(tf.gather(w[t], which)), w[t][i]) for t in w}
+            weights = {t: w[t][i] for t in w}
             return inputs, targets, weights, {key: value[i] for key, value in lengths.items()}
 
         return tf.data.Dataset.range(tf.cast(size, tf.int64)).map(one)
@@ -356,20 +362,24 @@ class _Reader:
             bad = tf.stack([Unencodable.test(raw[column]) for column in columns])
             tf.debugging.Assert(tf.logical_not(tf.reduce_any(bad)), ["unencodable"])
         x = self._preprocessed({field: raw[field] for field in self.used})
-        y = self._all_targets(raw, x) if self.tasks else {}
-        return (
-            x,
-            y,
-            {name: self._weight(task, raw.get(name), raw) for name, task in self.tasks.items()},
-        )
+        labels = self._labels_of(raw)
+        y = self._all_targets(labels, x) if self.tasks else {}
+        weights = {name: self._weight(task, labels[name], raw) for name, task in self.tasks.items()}
+        return x, y, weights
 
-    def _all_targets(self, raw: dict[str, tf.Tensor], x: dict[str, tf.Tensor]) -> dict[str, Any]:
-        """The targets of a batch; a label that points into what is left out counts for nothing."""
+    def _labels_of(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The raw labels of a batch, by task; one that points into what is absent is none."""
         nothing = tf.fill([tf.shape(next(iter(raw.values())))[0]], "")
-        labels = {
-            name: raw[name] if name in raw and {*task.points_into} <= {*self.used} else nothing
-            for name, task in self.tasks.items()
-        }
+        labels = {}
+        for name, task in self.tasks.items():
+            labels[name] = raw[name] if task.labelled else nothing
+            for field in task.points_into:
+                there = raw[field] != "" if field in self.used else tf.zeros_like(nothing != "")
+                labels[name] = tf.where(there, labels[name], "")
+        return labels
+
+    def _all_targets(self, labels: dict[str, tf.Tensor], x: dict[str, tf.Tensor]) -> dict[str, Any]:
+        """The targets of a batch."""
         origins = {name: x[name] for name in self.fields.origins(self.origins)}
         return tf.map_fn(
             lambda sample: {
@@ -380,11 +390,11 @@ class _Reader:
             fn_output_signature=self._targets(),
         )
 
-    def _weight(self, task: Task, labels: tf.Tensor | None, raw: dict[str, tf.Tensor]) -> tf.Tensor:
+    def _weight(self, task: Task, labels: tf.Tensor, raw: dict[str, tf.Tensor]) -> tf.Tensor:
         """float32 [B]: 1 where a sample has what the task asks about, and its label."""
-        if labels is not None:
+        if task.labelled:
             return tf.cast(labels != "", tf.float32)
-        nothing = tf.fill([tf.shape(next(iter(raw.values())))[0]], "")
+        nothing = tf.fill(tf.shape(labels), "")
         needed = [raw.get(field, nothing) != "" for field in task.points_into or self.used]
         return tf.cast(tf.reduce_any(tf.stack(needed), axis=0), tf.float32)
 
@@ -469,6 +479,8 @@ class _Reader:
                 if not task.points_into:
                     return task.target(raw)
                 sample = self.source.load(row)
+                if not all(field in sample and sample[field] != "" for field in task.points_into):
+                    return None
                 flat = self._preprocessed({field: sample[field][None] for field in self.used})
                 flat = {name: value[0] for name, value in flat.items()}
                 return task.target(raw, self.fields.origins_in(flat, self.origins))

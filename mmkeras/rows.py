@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
+from mmkeras.contracts.refusal import refuse
 from mmkeras.contracts.source import Encode, Source
 
 _PARTS = ("train", "validation", "test")
@@ -98,13 +99,13 @@ class Rows(Source):
         """See `Source.load`.
 
         Raises:
-            tf.errors.OpError: a file is missing (`NotFoundError`) or cannot be read.
+            tf.errors.OpError: a file is missing (`NotFoundError`), empty, or cannot be read.
         """
 
         def content(raw: tf.Tensor, is_path: tf.Tensor | None = None) -> tf.Tensor:
             if is_path is None:
                 return raw
-            return tf.cond(is_path, lambda: tf.io.read_file(raw), lambda: raw)
+            return tf.cond(is_path, lambda: _content(raw), lambda: raw)
 
         return {column: content(**cell) for column, cell in row.items()}
 
@@ -247,6 +248,13 @@ class Rows(Source):
             raise ValueError(
                 f"{self.locate(index)}, field {column!r} ({shown(cell)}): {error}"
             ) from error
+
+
+def _content(path: tf.Tensor) -> tf.Tensor:
+    """The content of a file (string []); the empty string would mean that there is none."""
+    content = tf.io.read_file(path)
+    with refuse(content == "", "the file {} is empty; copy it again, or leave it out", path):
+        return tf.identity(content)
 
 
 def shown(cell: Any) -> str:

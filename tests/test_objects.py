@@ -24,7 +24,7 @@ def test_objects_are_read_as_they_were_written(rows):
     for given_ in (objects, json.dumps(objects)):
         again = read(written(given_))
         assert [(o["label"], o["crowd"]) for o in again] == [
-            (o["label"], o["crowd"]) for o in objects
+            (" ".join(o["label"].split()), o["crowd"]) for o in objects
         ]
         for made, object_ in zip(again, objects):
             assert made["box"] == pytest.approx(object_["box"], rel=1e-7)
@@ -72,3 +72,9 @@ def test_a_clipped_box_is_what_it_shares_with_its_picture(box, width, height):
         assert why is None or f"goes beyond the picture, which is {width} x {height} " in why
     else:
         assert inside is None and ("is none" if not is_box else "lies outside of the p") in why
+
+
+def test_white_space_in_labels_becomes_single_blanks():
+    objects = [{"box": [0, 0, 2, 2], "label": label} for label in ("cat ", " red\u2028 \r cell")]
+    assert [found["label"] for found in read(written(objects))] == ["cat", "red cell"]
+    assert read(b" ") == read(b"") == []

@@ -129,7 +129,7 @@ class VisionPyramid(Composite, Encoder):
         values = tensors["pixels"]
         seen = []
         for stage in self.stages:
-            values = stage(values, training=training)
+            values = stage(values, tensors["present"], training=training)
             seen.append(values)
         rows, columns = self.grids[-1]
         coarsest = ops.reshape(values, (-1, rows * columns, self.dim))
@@ -164,7 +164,11 @@ class VisionPyramid(Composite, Encoder):
         cls.check_reads(modality)
         height, width, _ = modality.specs()["pixels"].shape
         choices = ((8, 16, 32), (8, 16), (4, 8), (2, 4), (2,))
-        fits = [c for c in choices if not (height % c[-1] or width % c[-1]) and height > c[-1]]
+        fits = [
+            c
+            for c in choices
+            if not (height % c[-1] or width % c[-1]) and min(height, width) > c[-1]
+        ]
         fitted = {
             "stack": size_of(size).stack(dropout, name="stack", dtype=overrides.get("dtype")),
             "dropout": dropout,
@@ -196,16 +200,20 @@ class _Stage(keras.layers.Layer):
             keras.layers.BatchNormalization(momentum=0.95, name=f"{name}_norm", dtype=policy),
         ]
 
-    def build(self, input_shape: Any) -> None:
-        shape = input_shape
+    def build(self, values_shape: Any, present_shape: Any = None) -> None:
+        shape = values_shape
         for pair in (self.down, *(pair for block in self.blocks for pair in block)):
             for layer in pair:
                 layer.build(shape)
                 shape = layer.compute_output_shape(shape)
 
-    def call(self, values: Any, training: bool | None = None) -> Any:
+    def call(self, values: Any, present: Any, training: bool | None = None) -> Any:
+        """`present`, bool [B], keeps absent pictures out of what normalisation measures."""
+
         def applied(pair: list[keras.layers.Layer], values: Any) -> Any:
-            return pair[1](pair[0](values), training=training)
+            made = pair[0](values)
+            mask = ops.broadcast_to(present[:, None, None], ops.shape(made)[:3])
+            return pair[1](made, training=training, mask=mask)
 
         values = ops.relu(applied(self.down, values))
         for first, second in self.blocks:
@@ -213,8 +221,8 @@ class _Stage(keras.layers.Layer):
             values = ops.relu(values + inner)
         return values
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return self.down[0].compute_output_shape(input_shape)
+    def compute_output_shape(self, values_shape: Any, present_shape: Any = None) -> Any:
+        return self.down[0].compute_output_shape(values_shape)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"width": self.width, "blocks": len(self.blocks)}

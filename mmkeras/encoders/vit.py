@@ -145,7 +145,7 @@ class ViT(Composite, Encoder):
 
         Args:
             height, width: the new size in pixels.
-            changes: other arguments of the constructor, such as `name`.
+            changes: `name`, `dtype` or `dropout`, if they shall be others.
 
         Raises:
             ValueError: this one has no weights yet, or `patch_size` does not divide the new size.

@@ -39,7 +39,8 @@ def evaluate_subsets(
         **options: of `mmkeras.pipeline`, such as `on_error="skip"`.
 
     Returns:
-        `{subset: {metric: value}}`, the whole set of fields last.
+        `{subset: {metric: value}}`, the whole set of fields last; without the metrics of tasks that
+        point into a field that is hidden.
 
     Raises:
         ValueError: the model is not compiled.
@@ -51,6 +52,17 @@ def evaluate_subsets(
     results = {}
     for subset in subsets(model.fields):
         hidden = [field for field in model.fields if field not in subset]
-        part = data.map(lambda x, y, w, hidden=hidden: (model.fields.without(x, hidden), y, w))
-        results[subset] = model.evaluate(part, verbose=0, return_dict=True)
+        # A task that points into what is hidden has nothing to answer.
+        asked = [name for name, t in model.tasks.items() if not {*t.points_into} & {*hidden}]
+
+        def shown(x: Any, y: Any, w: Any, hidden: Any = hidden, asked: Any = asked) -> Any:
+            y, w = ({name: part[name] for name in asked} for part in (y, w))
+            return model.fields.without(x, hidden), y, w
+
+        if not asked:
+            results[subset] = {}
+            continue
+        found = model.evaluate(data.map(shown), verbose=0, return_dict=True)
+        silent = tuple(f"{name}_" for name in model.tasks if name not in asked)
+        results[subset] = {k: v for k, v in found.items() if not silent or not k.startswith(silent)}
     return results

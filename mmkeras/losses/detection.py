@@ -19,9 +19,9 @@ def detection_loss(
 ) -> Any:
     """Binary cross-entropy of classes, with the aligned scores as targets, and 1 - GIoU of boxes.
 
-    Both are sums over cells, boxes weighted by the score to be learned, divided by the batch's mean
-    sum of such scores, so that a picture counts as much as there is to be learned of it. Cells in a
-    crowd that learn no object count for nothing.
+    Both are sums over cells, boxes weighted by the score to be learned, divided by the mean sum of
+    such scores in the pictures of the batch that hold objects, so that a picture counts as much as
+    there is to be learned of it. Cells in a crowd that learn no object count for nothing.
 
     Source: Feng et al. 2021, "TOOD", section 3.2; see `task_aligned`.
 
@@ -59,5 +59,8 @@ def detection_loss(
     goal = ops.where(assigned.weight[..., None] > 0, assigned.boxes, boxes)
     apart = 1.0 - generalised_overlap(boxes, ops.stop_gradient(goal))
     places = ops.sum(apart * assigned.weight, axis=1)
-    learned = ops.maximum(ops.mean(ops.sum(assigned.weight, axis=1)), 1.0)
+    # Of the pictures that hold objects: others may be without a label, and count elsewhere or not.
+    sums = ops.sum(assigned.weight, axis=1)
+    holding = ops.sum(ops.cast(sums > 0, "float32"))
+    learned = ops.maximum(ops.sum(sums) / ops.maximum(holding, 1.0), 1.0)
     return (classes + box_weight * places) / learned

@@ -32,7 +32,7 @@ def table_recipe(
     split: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Recipe:
-    """The recipe of a table; its classes are those of the training rows, in alphabetical order.
+    """The recipe of a table; its classes are those of all of its rows, in alphabetical order.
 
     Args:
         path: the table; see `Table`.
@@ -77,17 +77,19 @@ def table_recipe(
         return dict(zip(names, parts))
 
     def model(train: Source) -> MultimodalModel:
+        # The names of classes tell nothing of who has them.
+        whole = Table(path)
         cased = {"lowercase": False} if tag else {}
         fields: dict[str, Modality] = {c: Text.adapt(train, c, **cased) for c in text}
         fields |= {column: Image() for column in image}
         fields |= {column: Audio() for column in audio}
-        tasks: dict[str, Task] = {c: Classification(_classes(train, c)) for c in classify}
+        tasks: dict[str, Task] = {c: Classification(_classes(whole, c)) for c in classify}
         tasks |= {
-            column: Classification(_classes(train, column, "|"), multi_label=True)
+            column: Classification(_classes(whole, column, "|"), multi_label=True)
             for column in multi_label
         }
-        tasks |= {c: TokenClassification.adapt(train, c, field=text[0]) for c in tag}
-        tasks |= {c: ObjectDetection.adapt(train, c, field=image[0]) for c in detect}
+        tasks |= {c: TokenClassification.adapt(whole, c, field=text[0]) for c in tag}
+        tasks |= {c: ObjectDetection.adapt(whole, c, field=image[0]) for c in detect}
         tasks |= {column: Regression.adapt(train, column) for column in regress}
         encoders = {c: VisionPyramid.for_modality(fields[c], size) for c in image if detect}
         return MultimodalModel(
@@ -102,7 +104,6 @@ def _classes(train: Source, column: str, separator: str | None = None) -> list[s
     names = {part.strip() for c in cells for part in (c.split(separator) if separator else [c])}
     if len(names) < 2:
         raise ValueError(
-            f"column {column!r} has {len(names)} classes in the training rows; a classification "
-            "needs at least two."
+            f"column {column!r} has {len(names)} classes; a classification needs at least two."
         )
     return sorted(names)

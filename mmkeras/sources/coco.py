@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmkeras.files import existing_file
-from mmkeras.objects import clipped
+from mmkeras.objects import clipped, plain
 from mmkeras.pictures import picture_size
 from mmkeras.repairs import Repairs
 from mmkeras.rows import Rows, shown
@@ -175,6 +175,7 @@ def _names(path: Path, categories: Mapping[Hashable, Mapping[str, Any]]) -> dict
         name = _value(place, categories[key], "name")
         if not isinstance(name, str) or not name.strip() or "\n" in name:
             raise ValueError(f"{place}: the name {shown(name)} must be a text of one line.")
+        name = plain(name)
         if name in names.values():
             raise ValueError(f"{place}: the name {name!r} is that of another category; rename it.")
         names[key] = name

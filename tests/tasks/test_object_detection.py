@@ -145,7 +145,7 @@ def learned():
     )
     model.compile(optimizer=keras.optimizers.Adam(0.01))
     source = Table(rows)
-    model.fit(model.pipeline(source).repeat(60), verbose=0, shuffle=False)
+    model.fit(model.pipeline(source, cache=True).repeat(150), verbose=0, shuffle=False)
     return model, source, rows
 
 
@@ -182,6 +182,7 @@ def test_wrong_arguments_are_named():
         ({"classes": "cat"}, "list of names"),
         ({"classes": []}, "at least one class"),
         ({"classes": ["a", "a"]}, "named once; got 'a'"),
+        ({"classes": ["a  b"]}, "name it 'a b'"),
         ({"classes": ["a"], "max_objects": 0}, "max_objects must be at least 1; got 0"),
         ({"classes": ["a"], "min_score": 2}, "min_score must be in"),
     ):
@@ -194,3 +195,24 @@ def test_a_field_without_a_grid_is_refused():
         mm.MultimodalModel(
             {"text": mm.Text.tiny()}, {"o": ObjectDetection(["a"], "text")}, size="tiny"
         )
+
+
+def test_a_label_without_its_picture_counts_for_nothing():
+    box = [{"box": [2, 3, 20, 21], "label": "cat"}]
+    rows = [{"image": picture(), "objects": box}, {"image": None, "objects": box}]
+    fields = {"image": Image(size=32), "note": mm.Text.tiny()}
+    table = Table([row | {"note": "a cat"} for row in rows])
+    _, targets, weights = next(iter(mm.pipeline(table, fields, {"objects": TASK})))
+    assert weights["objects"].numpy().tolist() == [1, 0]
+    assert (targets["objects"][1, :, 4].numpy() == -1).all()
+    hidden = mm.pipeline(table, fields, {"objects": TASK}, only=["note"])
+    assert next(iter(hidden))[2]["objects"].numpy().tolist() == [0, 0]
+
+
+def test_what_lies_in_the_padding_is_not_answered():
+    sample = tensors(Image(size=32), picture(16, 32))
+    cell = tf.constant([[[0.2, 0.02, 0.5, 0.2], [0.2, 0.4, 0.5, 0.6]]])
+    outputs = {"logits": tf.constant([[[9.0, -9.0], [9.0, -9.0]]]), "boxes": cell, "cells": cell}
+    origins = {"image": {name: sample[name][None] for name in ("size", "view")}}
+    decoded = TASK.decode(outputs, origins)
+    assert decoded["label"][0].numpy().tolist().count(b"cat") == 1
