@@ -1,6 +1,12 @@
 """Where in scenes of emoji which of nine categories are, with boxes.
 
 mmkeras train emoji_detection --out runs/emoji_detection
+
+Measured on 2 cores that other work kept busy, in one run: 27 minutes of CPU time (30 by the clock).
+New scenes of drawings that training shows (`test`): mAP50 0.716 (0.85 was the aim), mAP 0.497;
+scenes of drawings that it does not show (`test_drawings`): mAP50 0.540, mAP 0.377. All categories
+taken for one, mAP50 is 0.909 and 0.890: objects are found, and which of nine categories 1,322
+drawings belong to is what takes longer to learn; the loss was still falling.
 """
 
 from collections.abc import Mapping
