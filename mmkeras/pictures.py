@@ -116,3 +116,30 @@ def _orientation(tiff: bytes) -> int:
     except struct.error:  # Malformed data is ignored, as `Image` does.
         pass
     return 1
+
+
+def agreed_size(
+    told: tuple[float, float] | None, path: str | Path
+) -> tuple[tuple[float, float], str]:
+    """Width and height of a picture whose annotations may tell them, and how these are wrong.
+
+    Args:
+        told: width and height as the annotations have them, or None.
+        path: of the picture; if it cannot be read, what was told counts: reading it tells more.
+
+    Returns:
+        The size, that of the picture where the two differ; and what to say then, else `""`.
+
+    Raises:
+        OSError, ValueError: nothing was told, and the picture cannot be read.
+    """
+    try:
+        real = picture_size(path)
+    except (OSError, ValueError):
+        if told is None:
+            raise
+        return told, ""
+    if told is None or tuple(told) == real:
+        return real, ""
+    written, seen = (f"{width:g} x {height:g}" for width, height in (told, real))
+    return real, f"says {written} pixels, but the picture has {seen}, upright"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmkeras.pictures import picture_size, pictures_in
+from mmkeras.pictures import agreed_size, picture_size, pictures_in
 
 FORMATS = ["JPEG", "PNG", "GIF", "BMP"]
 
@@ -110,3 +110,17 @@ def test_pictures_of_a_folder(tmp_path):
         pictures_in(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere is no folder"):
         pictures_in(tmp_path / "nowhere")
+
+
+def test_the_picture_is_right_where_its_annotations_tell_another_size(tmp_path):
+    path = tmp_path / "a.png"
+    PIL.Image.new("RGB", (64, 48)).save(path)
+    assert agreed_size(None, path) == ((64, 48), "")
+    assert agreed_size((64.0, 48.0), path) == ((64, 48), "")
+    size, why = agreed_size((640, 480), path)
+    assert size == (64, 48)
+    assert why == "says 640 x 480 pixels, but the picture has 64 x 48, upright"
+    path.write_bytes(b"broken")
+    assert agreed_size((3, 4), path) == ((3, 4), "")
+    with pytest.raises(ValueError, match="is no JPEG"):
+        agreed_size(None, path)

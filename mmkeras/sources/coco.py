@@ -8,7 +8,7 @@ from typing import Any
 
 from mmkeras.files import existing_file
 from mmkeras.objects import clipped, plain
-from mmkeras.pictures import picture_size
+from mmkeras.pictures import agreed_size
 from mmkeras.repairs import Repairs
 from mmkeras.rows import Rows, shown
 
@@ -92,7 +92,10 @@ class COCO(Rows):
             if picture not in there:
                 continue
             if picture not in sizes:
-                sizes[picture] = _size(pictures[picture], folder / files[picture])
+                sizes[picture], why = agreed_size(_size(pictures[picture]), folder / files[picture])
+                if why:
+                    fault = f"{path}, image {picture!r} ({files[picture]}) {why}"
+                    repairs.add("taken from the pictures", "sizes", fault)
             place += f" ({files[picture]})"
             box = _box(place, _value(place, item, "bbox"), sizes[picture], repairs)
             if box is not None:
@@ -223,11 +226,11 @@ def _there(
     return there
 
 
-def _size(picture: Mapping[str, Any], path: Path) -> tuple[float, float]:
-    """Width and height."""
+def _size(picture: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Width and height, if they are told."""
     told = [picture.get("width"), picture.get("height")]
     width, height = (float(side) if _is_number(side) else 0.0 for side in told)
-    return (width, height) if width > 0 and height > 0 else picture_size(path)
+    return (width, height) if width > 0 and height > 0 else None
 
 
 def _box(

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from mmkeras.files import existing_file, text_lines
 from mmkeras.objects import clipped, fault
-from mmkeras.pictures import picture_size, pictures_in
+from mmkeras.pictures import agreed_size, pictures_in
 from mmkeras.repairs import Repairs
 from mmkeras.rows import Rows
 
@@ -182,7 +182,9 @@ def _objects(path: Path, picture: Path, repairs: Repairs) -> list[dict[str, Any]
         root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
         raise ValueError(f"{path} is no XML: {error}; write the file again.") from error
-    size = _size(root) or picture_size(picture)
+    size, why = agreed_size(_size(root), picture)
+    if why:
+        repairs.add("taken from the pictures", "sizes", f"{path} {why}")
     found = []
     for number, item in enumerate(root.findall("object"), start=1):
         label = " ".join(item.findtext("name", "").split())

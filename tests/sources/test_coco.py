@@ -289,3 +289,12 @@ def test_bad_arguments_are_refused(tmp_path):
     for on_bad in ("raise", "repair"):
         with pytest.raises(ValueError, match=r"none of its 1 pictures is in .*empty, such as 'a"):
             COCO(path, tmp_path / "empty", on_bad=on_bad)
+
+
+def test_a_size_that_is_not_that_of_the_picture_is_told(tmp_path):
+    path = write(tmp_path, [annotation(bbox=(2, 3, 600, 400))], [image(width=640, height=480)])
+    with pytest.raises(ValueError, match=r"says 640 x 480 pixels, but the picture has"):
+        COCO(path, tmp_path)
+    with pytest.warns(UserWarning, match="sizes taken from the pictures: 1"):
+        source = COCO(path, tmp_path, on_bad="repair")
+    assert source.repaired == 2  # The box sticks out of the picture as well.
