@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 #: A smoothing filter, Pillow's `SMOOTH`, that sharpness is measured against.
-_SMOOTH = tf.constant([[1.0, 1, 1], [1, 5, 1], [1, 1, 1]]) / 13
+_SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], "float32") / 13
 
 
 def rand_augment(levels: tf.Tensor, count: int, strength: float, seed: tf.Tensor) -> tf.Tensor:
@@ -101,7 +102,7 @@ def _colour(levels: tf.Tensor, amount: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
 
 
 def _sharpness(levels: tf.Tensor, amount: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
-    filters = tf.tile(_SMOOTH[:, :, None, None], [1, 1, 3, 1])
+    filters = np.tile(_SMOOTH[:, :, None, None], [1, 1, 3, 1])
     inner = tf.nn.depthwise_conv2d(levels[None], filters, [1, 1, 1, 1], "VALID")[0]
     # Pillow leaves the edge as it is.
     edge = tf.pad(tf.ones_like(inner), [[1, 1], [1, 1], [0, 0]])

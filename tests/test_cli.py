@@ -91,7 +91,7 @@ def test_entities_from_a_table_to_answers(tmp_path, capsys):
         (["train", "emojis", "--out", "FOLDER/x"], "Did you mean 'emoji'"),
         (
             ["train", "--table", "FOLDER/pets.csv", "--text", "note", "--out", "FOLDER/x"],
-            "to classify, to tag or to regress",
+            "to classify, to tag, to detect or to regress",
         ),
         (
             ["train", "--table", "FOLDER/pets.csv", "--text", "note", "--tag", *LEARN[1:]],
