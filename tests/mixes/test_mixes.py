@@ -1,6 +1,5 @@
 """Mixed samples: the picture is what the mixture says, and targets say what the picture shows."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -150,27 +149,28 @@ def table(count=10):
     return mm.sources.Table(rows)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_model_learns_of_mixed_samples(kind):
+def test_a_model_learns_of_mixed_samples():
     model = mm.MultimodalModel(
         {"image": mm.Image(size=16)},
         {"kind": mm.Classification(CLASSES, measures=["accuracy", "top5", "f1", "mcc"])},
         size="tiny",
     )
     model.compile("adam")
-    data = model.pipeline(table(), batch_size=5, mix=kind(chance=0.5))
-    assert data.cardinality() == 2
-    history = model.fit(data, epochs=2, shuffle=False, verbose=0).history
-    assert np.isfinite(history["loss"]).all()
+    for kind in KINDS:
+        data = model.pipeline(table(), batch_size=5, mix=kind(chance=0.5), cache=True)
+        assert data.cardinality() == 2
+        history = model.fit(data, shuffle=False, verbose=0).history
+        assert np.isfinite(history["loss"]).all()
+    # Plain targets are classes, mixed ones shares of classes: metrics take both.
     plain = model.pipeline(table(), batch_size=5)
-    assert keras.ops.isfinite(model.evaluate(plain, verbose=0)[0])
+    assert np.isfinite(model.evaluate(plain, verbose=0)).all()
 
 
 def test_chance_leaves_the_others_as_they_are():
     fields, tasks = {"image": mm.Image(size=16)}, {"kind": mm.Classification(CLASSES)}
     plain = list(mm.pipeline(table(), fields, tasks, batch_size=1))
     untouched = 0
-    for epoch in range(4):
+    for epoch in range(2):
         data = mm.pipeline(
             table(), fields, tasks, batch_size=1, mix=mixes.CutMix(chance=0.5), seed=epoch
         )
@@ -180,7 +180,7 @@ def test_chance_leaves_the_others_as_they_are():
                 np.testing.assert_array_equal(w["kind"], w0["kind"])
                 if w["kind"]:
                     assert y["kind"].numpy().argmax() == y0["kind"]
-    assert 10 <= untouched <= 30
+    assert 4 <= untouched <= 16
 
 
 def test_other_fields_are_refused():
