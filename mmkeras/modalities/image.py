@@ -107,7 +107,9 @@ class Image(Modality):
             "rotation_deg": (0 <= self.rotation_deg <= 180, "in [0, 180], such as 10"),
             "jitter": (0 <= self.jitter < 1, "in [0, 1), such as 0.2"),
             "rand_ops": (
-                self.rand_ops >= 0 and (self.rand_ops == 0 or self.channels == 3),
+                isinstance(self.rand_ops, numbers.Integral)
+                and self.rand_ops >= 0
+                and (self.rand_ops == 0 or self.channels == 3),
                 "at least 0, and 0 for grey pictures",
             ),
             "rand_strength": (0 <= self.rand_strength <= 1, "in [0, 1], such as 0.5"),

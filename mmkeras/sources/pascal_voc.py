@@ -94,6 +94,8 @@ class PascalVOC(Rows):
             raise ValueError(f"image and objects must have different names; both are {image!r}.")
         if difficult not in _DIFFICULT:
             raise ValueError(f"difficult must be one of {list(_DIFFICULT)}; got {difficult!r}.")
+        if isinstance(classes, str):
+            raise ValueError(f"classes must be a list of names; got the string {classes!r}.")
         folder = Path(folder)
         listed = existing_file(folder / "ImageSets" / "Main" / f"{split}.txt")
         files = pictures_in(folder / "JPEGImages")

@@ -59,6 +59,8 @@ class MaskedImageModel(Task):
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
+        if self.patch_size < 1:
+            raise ValueError(f"patch_size must be at least 1, such as 8; got {self.patch_size}.")
         if self.height % self.patch_size or self.width % self.patch_size:
             raise ValueError(
                 f"patch_size must divide height and width; got patch_size={self.patch_size}, "

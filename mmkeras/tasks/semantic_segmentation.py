@@ -100,6 +100,11 @@ class SemanticSegmentation(Task):
                 )
         if isinstance(size, list):  # As a configuration gives it back.
             size = (size[0], size[1])
+        sides = size if isinstance(size, tuple) else (size, size)
+        if len(sides) != 2 or not all(isinstance(n, int) and n >= 1 for n in sides):
+            raise ValueError(f"size must be a number of pixels, or (height, width); got {size!r}.")
+        if dice_weight < 0:
+            raise ValueError(f"dice_weight must be at least 0; got {dice_weight}.")
         for name, value in {
             "classes": classes,
             "field": field,

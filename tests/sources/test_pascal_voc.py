@@ -106,6 +106,11 @@ def test_classes_may_be_named(tmp_path):
         PascalVOC(tmp_path, classes=["dog"], on_bad="repair")
 
 
+def test_classes_are_a_list(tmp_path):
+    with pytest.raises(ValueError, match="must be a list of names; got the string 'cat'"):
+        PascalVOC(tmp_path, classes="cat")
+
+
 def test_lists_of_one_class_name_all_its_pictures(tmp_path):
     for name in ("a", "b", "c 1"):
         write(tmp_path, name=name)

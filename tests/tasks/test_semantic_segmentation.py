@@ -168,6 +168,8 @@ def test_wrong_arguments_are_named():
         ({"classes": ["sky"]}, "2 to 255 classes; got 1"),
         ({"classes": ["a", "a"]}, "named once; got 'a'"),
         ({"classes": ["a", "b"], "ignore": 1}, "ignore must be from 2"),
+        ({"classes": ["a", "b"], "size": 0}, "size must be a number of pixels"),
+        ({"classes": ["a", "b"], "dice_weight": -1}, "dice_weight must be at least 0"),
         ({"classes": ["a", "b"], "class_weights": [1]}, "must be 2 numbers"),
     ):
         with pytest.raises(ValueError, match=says):
