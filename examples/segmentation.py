@@ -19,7 +19,7 @@ import tensorflow as tf
 import mmkeras as mm
 
 
-def main(epochs: int = 14) -> None:
+def main(epochs: int = 10) -> None:
     """The whole way."""
     folder = Path(tempfile.mkdtemp())
     scenes = mm.datasets.prepare_emoji_scenes()

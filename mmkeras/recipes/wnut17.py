@@ -4,6 +4,9 @@ MMKERAS_DATA=... mmkeras train wnut17 --out runs/wnut17
 
 The folder holds `wnut17/wnut17train.conll` and the other files of the shared task (Derczynski et
 al. 2017): a token, a tab, and its tag in each line.
+
+Measured on 2 cores that other work kept busy, in one run of a few minutes: F1 of entities 0.075 on
+test. Its names are new by design, and without pretraining the tweets teach little of them.
 """
 
 from collections.abc import Mapping
