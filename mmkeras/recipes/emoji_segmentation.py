@@ -4,9 +4,9 @@ mmkeras train emoji_segmentation --out runs/emoji_segmentation
 
 Measured on 2 cores that other work kept busy, in one run: 17 minutes of CPU time (18 by the clock).
 New scenes of drawings that training shows (`test`): mIoU 0.436 (0.70 was the aim), 0.912 of the
-pixels right; scenes of drawings that it does not show (`test_drawings`): mIoU 0.411, 0.907. Outlines
-are found (background 0.977); which category a drawing belongs to is not learned in so few epochs
-(flags 0.768, objects 0.144), and both losses were still falling.
+pixels right; scenes of drawings that it does not show (`test_drawings`): mIoU 0.411, 0.907.
+Outlines are found (background 0.977); which category a drawing belongs to is not learned in so few
+epochs (flags 0.768, objects 0.144), and both losses were still falling.
 """
 
 from collections.abc import Mapping
