@@ -303,3 +303,10 @@ def test_a_source_without_samples():
 def test_a_missing_column():
     with pytest.raises(KeyError, match=r"no column 'number'; it has \['review', 'nmber'\]"):
         pipeline(Table([{"review": "a", "nmber": 1}]), FIELDS, TASKS)
+
+
+def test_an_empty_file_is_no_absent_picture(tmp_path):
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    rows = Table([{"photo": "empty.jpg"}], folder=tmp_path)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"empty\.jpg is empty; copy it again"):
+        list(pipeline(rows, {"photo": Image(size=8)}))

@@ -46,3 +46,25 @@ def test_needs_a_compiled_model(model):
     bare = mm.MultimodalModel.from_config(model.get_config())
     with pytest.raises(ValueError, match="compile"):
         evaluate_subsets(bare, mm.sources.Table(_rows(model)))
+
+
+def test_a_task_that_points_into_what_is_hidden_has_no_metrics_there():
+    image = mm.Image(size=16)
+    rows = [
+        {"image": np.full((16, 16, 3), 9 * i, "uint8"), "note": "a cat", "kind": "a",
+         "mask": np.full((16, 16), i % 2, "uint8")}
+        for i in range(4)
+    ]  # fmt: skip
+    model = mm.MultimodalModel(
+        {"image": image, "note": mm.Text.tiny()},
+        {
+            "mask": mm.SemanticSegmentation(["x", "y"], size=16),
+            "kind": mm.Classification(["a", "b"]),
+        },
+        size="tiny",
+    )
+    model.compile("adam")
+    scores = mm.evaluation.evaluate_subsets(model, mm.sources.Table(rows))
+    assert "mask_mIoU" in scores["image",]
+    assert not [name for name in scores["note",] if name.startswith("mask_")]
+    assert "kind_accuracy" in scores["note",]
