@@ -308,5 +308,5 @@ def test_a_missing_column():
 def test_an_empty_file_is_no_absent_picture(tmp_path):
     (tmp_path / "empty.jpg").write_bytes(b"")
     rows = Table([{"photo": "empty.jpg"}], folder=tmp_path)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"empty\.jpg. is empty; copy it again"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"empty\.jpg. is empty; copy it"):
         list(pipeline(rows, {"photo": Image(size=8)}))
