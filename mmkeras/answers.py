@@ -116,15 +116,12 @@ def drawn(
     for name, task in tasks.items():
         for field in task.points_into:
             modality, value = fields[field], sample.get(field)
-            if (
-                not isinstance(modality, Image)
-                or value is None
-                or (isinstance(value, str | bytes) and not value)
-            ):
+            if not isinstance(modality, Image):
                 continue
             if isinstance(value, str | os.PathLike):
-                value = Path(value).read_bytes()
-            picture = task.draw(modality.picture(modality.encode(value)), answer[name])
+                value = Path(value).read_bytes() if value else None
+            raw = modality.encode(value)
+            picture = task.draw(modality.picture(raw), answer[name]) if raw else None
             if picture is not None:
                 made[name] = picture
     return made

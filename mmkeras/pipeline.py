@@ -240,7 +240,8 @@ def _mixed(
             weights = {t: w[t][i] for t in w}
             return inputs, targets, weights, {key: value[i] for key, value in lengths.items()}
 
-        return tf.data.Dataset.range(tf.cast(size, tf.int64)).map(one)
+        places = tf.data.Dataset.range(tf.cast(size, tf.int64))
+        return places.map(one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
     groups = tf.data.Dataset.zip(data.batch(_MIXED_AT_ONCE), draws)
     made = groups.flat_map(mixed)
@@ -374,9 +375,14 @@ class _Reader:
         for name, task in self.tasks.items():
             labels[name] = raw[name] if task.labelled else nothing
             for field in task.points_into:
-                there = raw[field] != "" if field in self.used else tf.zeros_like(nothing != "")
-                labels[name] = tf.where(there, labels[name], "")
+                labels[name] = tf.where(self._present(field, raw), labels[name], "")
         return labels
+
+    def _present(self, field: str, raw: dict[str, tf.Tensor]) -> tf.Tensor:
+        """bool [B]: which samples of a batch have a field; none has one that is not used."""
+        if field in self.used:
+            return raw[field] != ""
+        return tf.fill(tf.shape(next(iter(raw.values()))), False)
 
     def _all_targets(self, labels: dict[str, tf.Tensor], x: dict[str, tf.Tensor]) -> dict[str, Any]:
         """The targets of a batch."""
@@ -394,8 +400,7 @@ class _Reader:
         """float32 [B]: 1 where a sample has what the task asks about, and its label."""
         if task.labelled:
             return tf.cast(labels != "", tf.float32)
-        nothing = tf.fill(tf.shape(labels), "")
-        needed = [raw.get(field, nothing) != "" for field in task.points_into or self.used]
+        needed = [self._present(field, raw) for field in task.points_into or self.used]
         return tf.cast(tf.reduce_any(tf.stack(needed), axis=0), tf.float32)
 
     def _preprocessed(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

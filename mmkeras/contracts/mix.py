@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
@@ -57,11 +57,6 @@ class Mix(Configured, abc.ABC):
         Returns:
             float32 [H, W, C], and what it shows.
         """
-
-    @classmethod
-    def tiny(cls) -> Self:
-        """An instance for tests: always at work."""
-        return cls(chance=1.0)
 
 
 #: Used where a mixture is all of one picture.

@@ -31,7 +31,7 @@ def evaluate_scores(
     scored = {
         name: task
         for name, task in model.tasks.items()
-        if task.labelled and type(task).scores is not _NO_SCORES
+        if task.labelled and type(task).scores is not Task.scores
     }
     if not scored:
         return {}
@@ -48,7 +48,3 @@ def evaluate_scores(
         pairs = [(a[name], row[name]) for a, row in zip(answers, labels, strict=True) if row[name]]
         results[name] = task.scores([a for a, _ in pairs], [label for _, label in pairs])
     return results
-
-
-#: What a task has that says nothing of all answers together.
-_NO_SCORES = Task.scores

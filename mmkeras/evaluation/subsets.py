@@ -51,18 +51,24 @@ def evaluate_subsets(
     data = model.pipeline(source, batch_size=batch_size, **options)
     results = {}
     for subset in subsets(model.fields):
-        hidden = [field for field in model.fields if field not in subset]
+        hidden = {field for field in model.fields if field not in subset}
         # A task that points into what is hidden has nothing to answer.
-        asked = [name for name, t in model.tasks.items() if not {*t.points_into} & {*hidden}]
-
-        def shown(x: Any, y: Any, w: Any, hidden: Any = hidden, asked: Any = asked) -> Any:
-            y, w = ({name: part[name] for name in asked} for part in (y, w))
-            return model.fields.without(x, hidden), y, w
-
-        if not asked:
+        silent = {name for name, task in model.tasks.items() if hidden & {*task.points_into}}
+        if len(silent) == len(model.tasks):
             results[subset] = {}
             continue
-        found = model.evaluate(data.map(shown), verbose=0, return_dict=True)
-        silent = tuple(f"{name}_" for name in model.tasks if name not in asked)
-        results[subset] = {k: v for k, v in found.items() if not silent or not k.startswith(silent)}
+        found = model.evaluate(_without(model, data, hidden, silent), verbose=0, return_dict=True)
+        prefixes = tuple(f"{name}_" for name in silent)
+        results[subset] = {name: v for name, v in found.items() if not name.startswith(prefixes)}
     return results
+
+
+def _without(model: MultimodalModel, data: Any, fields: set[str], tasks: set[str]) -> Any:
+    """Batches in which some fields are absent from every sample, and some tasks are left out."""
+
+    def part(x: Any, y: Any, w: Any) -> Any:
+        kept = [name for name in y if name not in tasks]
+        y, w = ({name: of[name] for name in kept} for of in (y, w))
+        return model.fields.without(x, fields), y, w
+
+    return data.map(part)

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from mmkeras.contracts.classes import weights_of
 from mmkeras.contracts.mix import Mixture
 from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
 from mmkeras.layers.pooling import FieldPooling, check_pool, masked_mean
@@ -114,13 +115,7 @@ class Classification(Task):
             if unknown:
                 raise ValueError(f"class_weights names unknown classes {unknown}.")
             class_weights = [class_weights.get(name, 1.0) for name in classes]
-        if class_weights is not None:
-            class_weights = tuple(float(weight) for weight in class_weights)
-            if len(class_weights) != len(classes) or min(class_weights) < 0:
-                raise ValueError(
-                    f"class_weights must be {len(classes)} numbers of at least 0, one for each "
-                    f"class; got {class_weights}."
-                )
+        class_weights = weights_of(classes, class_weights)
         for name, value in {
             "classes": classes,
             "multi_label": multi_label,

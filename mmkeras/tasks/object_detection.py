@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from mmkeras.contracts.classes import class_names
 from mmkeras.contracts.mix import WHOLE, Mixture
 from mmkeras.contracts.refusal import refuse
 from mmkeras.contracts.source import Source
@@ -97,14 +98,10 @@ class ObjectDetection(Task):
         box_weight: float = 2.0,
         dropout: float = 0.0,
     ):
-        if isinstance(classes, str):
-            raise ValueError(f"classes must be a list of names; got the string {classes!r}.")
-        classes = tuple(classes)
+        classes = class_names(classes)
         if not classes:
             raise ValueError("ObjectDetection needs at least one class.")
         for name in classes:
-            if not isinstance(name, str) or not name or classes.count(name) > 1:
-                raise ValueError(f"a class must be a non-empty string, named once; got {name!r}.")
             if name != plain(name):
                 raise ValueError(
                     f"class {name!r} holds white space that labels do not keep; name it "

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from mmkeras.class_map import colours, read_mask, write_mask
+from mmkeras.contracts.classes import class_names, weights_of
 from mmkeras.contracts.mix import Mixture
 from mmkeras.contracts.refusal import refuse
 from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
@@ -79,25 +80,14 @@ class SemanticSegmentation(Task):
         dice_weight: float = 1.0,
         dropout: float = 0.0,
     ):
-        if isinstance(classes, str):
-            raise ValueError(f"classes must be a list of names; got the string {classes!r}.")
-        classes = tuple(classes)
+        classes = class_names(classes)
         if not 2 <= len(classes) <= 255:
             raise ValueError(f"SemanticSegmentation needs 2 to 255 classes; got {len(classes)}.")
-        for name in classes:
-            if not isinstance(name, str) or not name or classes.count(name) > 1:
-                raise ValueError(f"a class must be a non-empty string, named once; got {name!r}.")
         if not len(classes) <= ignore <= 255:
             raise ValueError(
                 f"ignore must be from {len(classes)}, behind the classes, to 255; got {ignore}."
             )
-        if class_weights is not None:
-            class_weights = tuple(float(weight) for weight in class_weights)
-            if len(class_weights) != len(classes) or min(class_weights) < 0:
-                raise ValueError(
-                    f"class_weights must be {len(classes)} numbers of at least 0, one for each "
-                    f"class; got {class_weights}."
-                )
+        class_weights = weights_of(classes, class_weights)
         if isinstance(size, list):  # As a configuration gives it back.
             size = (size[0], size[1])
         sides = size if isinstance(size, tuple) else (size, size)
