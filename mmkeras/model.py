@@ -9,7 +9,7 @@ from keras import ops
 from mmkeras import answers
 from mmkeras import encoders as encoder_kinds
 from mmkeras.contracts import Encoder, Fusion, Modality, Source, Task
-from mmkeras.contracts.task import NO_ORIGINS, Tensors, pointed_into
+from mmkeras.contracts.task import NO_ORIGINS, Tensors, hint_name, hints_of, pointed_into
 from mmkeras.fields import Fields
 from mmkeras.fusions import Concat
 from mmkeras.layers import ModalityDropout
@@ -95,9 +95,18 @@ class MultimodalModel(keras.Model):
         if modality_dropout:
             tokens = ModalityDropout(modality_dropout, name="modality_dropout")(tokens)
         tokens = fusion(tokens)
-        grids = {field: encoders[field].grids for field in fields}
-        outputs = {name: task.head(name, grids)(tokens) for name, task in tasks.items()}
-        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        layouts = {field: encoders[field].layout for field in fields}
+        outputs, hints = {}, {}
+        for task_name, task in tasks.items():
+            told = {
+                hint: keras.Input(
+                    spec.shape, dtype=spec.dtype, name=hint_name(task_name, hint), optional=True
+                )
+                for hint, spec in task.hints().items()
+            }
+            hints |= hints_of(task_name, told)
+            outputs[task_name] = task.head(task_name, layouts)(tokens, *([told] if told else []))
+        super().__init__(inputs=inputs | hints, outputs=outputs, name=name, **kwargs)
 
         self.fields = fields
         self.tasks = dict(tasks)
@@ -116,6 +125,31 @@ class MultimodalModel(keras.Model):
         self.loss_means = {
             task: keras.metrics.Mean(name=f"{task}_loss") for task in tasks if len(tasks) > 1
         }
+
+    @property
+    def input_spec(self) -> None:
+        """None: Keras would ask for the hints, which are there in training alone."""
+        return None
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """The outputs of all tasks, `{task: {output: tensor}}`.
+
+        Args:
+            inputs: `{field_tensor: tensor}`, and the hints of the tasks (see `Task.hints`) where
+                they are known.
+            training: True applies dropout.
+            mask: unused.
+
+        Raises:
+            ValueError: a tensor of a field is missing.
+        """
+        missing = sorted(set(self.fields.specs()) - set(inputs))
+        if missing:
+            raise ValueError(
+                f"the inputs lack {missing}; the model takes {sorted(self.fields.specs())}."
+            )
+        inputs = {name: inputs.get(name) for name in self.input}
+        return super().call(inputs, training=training, mask=mask)
 
     def compute_loss(
         self,

@@ -13,7 +13,7 @@ import tensorflow as tf
 from mmkeras.contracts.mix import WHOLE, Mix, Mixture
 from mmkeras.contracts.modality import Modality
 from mmkeras.contracts.source import Encode, Source
-from mmkeras.contracts.task import Task, pointed_into
+from mmkeras.contracts.task import Task, hint_name, hints_of, pointed_into
 from mmkeras.diagnosis import Unencodable, diagnose, reason_of
 from mmkeras.fields import Fields
 
@@ -139,6 +139,9 @@ def pipeline(
         inputs = {name: x[name] for name in fields.specs()}
         inputs = fields.trim(inputs, lengths) if pad == "longest" else inputs
         if tasks:
+            for name, task in tasks.items():
+                told = {hint: x[hint_name(name, hint)] for hint in task.hints()}
+                inputs |= hints_of(name, task.trim(told))
             return inputs, y, w
         return inputs if origins is None else (inputs, fields.origins_in(x, origins))
 
@@ -191,7 +194,10 @@ def _finished(
             own = tf.random.experimental.stateless_fold_in(draw, i)
             inputs, y[name] = task.prepare(inputs, y[name], own)
         x = fields.join(inputs)
-        return x, y, w, fields.lengths(x)
+        lengths = fields.lengths(x)
+        for name, task in tasks.items():
+            x |= hints_of(name, task.hint(y[name]))
+        return x, y, w, lengths
 
     return tf.data.Dataset.zip(data, draws).map(
         finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic

@@ -29,3 +29,15 @@ class Tokens(NamedTuple):
 
     values: Any
     mask: Any
+
+
+class Layout(NamedTuple):
+    """What of the raw value a field's tokens stand for.
+
+    Attributes:
+        grids: (rows, columns) of the grids, finest first, whose cells the tokens are.
+        step_s: seconds between the beginnings of two tokens; 0 where they are no steps in time.
+    """
+
+    grids: Grids = ()
+    step_s: float = 0.0

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import keras
 
 from mmkeras.contracts.modality import Modality
-from mmkeras.tokens import Grids, Tokens
+from mmkeras.tokens import Grids, Layout, Tokens
 
 
 class Encoder(keras.layers.Layer, abc.ABC):
@@ -33,6 +33,16 @@ class Encoder(keras.layers.Layer, abc.ABC):
         answer with places in a picture read them.
         """
         return ()
+
+    @property
+    def step_s(self) -> float:
+        """Seconds between the beginnings of two tokens; 0 where tokens are not steps in time."""
+        return 0.0
+
+    @property
+    def layout(self) -> Layout:
+        """What of the raw value the tokens stand for."""
+        return Layout(self.grids, self.step_s)
 
     @abc.abstractmethod
     def call(self, tensors: dict[str, Any], training: bool | None = None) -> Tokens:

@@ -11,14 +11,15 @@ import tensorflow as tf
 
 from mmkeras.contracts.configured import Configured
 from mmkeras.contracts.mix import Mixture
-from mmkeras.tokens import Grids
+from mmkeras.contracts.modality import TensorSpec
+from mmkeras.tokens import Layout
 
 #: `{field: {name: tensor}}`.
 Tensors = Mapping[str, Mapping[str, tf.Tensor]]
 #: Where nothing points into a field.
 NO_ORIGINS: Tensors = {}
-#: Where no field's tokens are cells of a grid.
-NO_GRIDS: Mapping[str, Grids] = {}
+#: Where it is not known what of a field its tokens stand for.
+NO_LAYOUTS: Mapping[str, Layout] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Task(Configured, abc.ABC):
     labelled: ClassVar[bool] = True
     #: True where a `str` handed in as a label is the path of a file that holds the raw label.
     is_file: ClassVar[bool] = False
+    #: False where an answer is never quite equal to a label, as a voice is not.
+    exact: ClassVar[bool] = True
     #: The origins that it needs of the fields that it points into; see `Modality.origins`.
     reads: ClassVar[frozenset[str]] = frozenset()
 
@@ -90,6 +93,25 @@ class Task(Configured, abc.ABC):
         del seed
         return inputs, target
 
+    def hints(self) -> dict[str, TensorSpec]:
+        """What of its target the head is told while it is trained; by default nothing.
+
+        For heads that make a sequence, and learn each step from the true steps before it (teacher
+        forcing, Williams & Zipser 1989). Such a head is called with the tokens and, where there is
+        a target, with the hints; without them it makes everything itself. Both ways its outputs
+        have the same names.
+        """
+        return {}
+
+    def hint(self, target: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The tensors of `hints`, of one sample's target, in core TensorFlow operations."""
+        del target
+        return {}
+
+    def trim(self, hints: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Cuts what is padding in all samples of a batch of hints; by default nothing."""
+        return hints
+
     def mix(self, targets: tf.Tensor, mixture: Mixture) -> tf.Tensor:
         """The target of a sample that was mixed of several; see `Mix`.
 
@@ -104,12 +126,14 @@ class Task(Configured, abc.ABC):
         raise ValueError(f"{type(self).__name__} has no target of pictures that are mixed.")
 
     @abc.abstractmethod
-    def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
+    def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
         """A layer from `{field: Tokens}` to `{output name: tensor [B, ...]}`.
 
         Args:
             name: of the layer.
-            grids: of each field's encoder; see `Encoder.grids`.
+            layouts: of each field's tokens; see `Encoder.layout`.
+
+        Where the task has `hints`, the layer's call takes them, or None, as its second argument.
         """
 
     @abc.abstractmethod
@@ -194,3 +218,19 @@ class Task(Configured, abc.ABC):
 def pointed_into(tasks: Mapping[str, Task]) -> list[str]:
     """The fields that at least one of the tasks points into."""
     return sorted({field for task in tasks.values() for field in task.points_into})
+
+
+def hint_name(task: str, hint: str) -> str:
+    """What a model calls the input that is a task's hint.
+
+    Example:
+
+    >>> hint_name("caption", "token_ids")
+    'caption_given_token_ids'
+    """
+    return f"{task}_given_{hint}"
+
+
+def hints_of(task: str, hints: Mapping[str, Any]) -> dict[str, Any]:
+    """The hints of a task by the names of a model's inputs."""
+    return {hint_name(task, name): value for name, value in hints.items()}

@@ -1,9 +1,17 @@
 """Encoders: the tensors of one modality become `Tokens`."""
 
 from mmkeras.encoders.audio_transformer import AudioTransformer
+from mmkeras.encoders.conformer import Conformer
 from mmkeras.encoders.text_transformer import TextTransformer
 from mmkeras.encoders.vision_pyramid import VisionPyramid
 from mmkeras.encoders.vit import ViT
 from mmkeras.encoders.word_transformer import WordTransformer
 
-__all__ = ["AudioTransformer", "TextTransformer", "ViT", "VisionPyramid", "WordTransformer"]
+__all__ = [
+    "AudioTransformer",
+    "Conformer",
+    "TextTransformer",
+    "ViT",
+    "VisionPyramid",
+    "WordTransformer",
+]

@@ -3,6 +3,7 @@
 from mmkeras.layers.alibi import ALiBi
 from mmkeras.layers.attention import attention_weights, dot_product_attention, plain_attention
 from mmkeras.layers.attention_bias import AttentionBias, DenseBias
+from mmkeras.layers.audio_stem import AudioStem
 from mmkeras.layers.autoregression import Sequences, Step, autoregress
 from mmkeras.layers.checkpoint import checkpointed
 from mmkeras.layers.composite import Composite, copied
@@ -48,6 +49,7 @@ __all__ = [
     "AttentionBias",
     "AttentionMask",
     "AttentionPooling",
+    "AudioStem",
     "Composite",
     "ConformerBlock",
     "ConformerConvolution",

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from mmkeras.layers.composite import Composite, copied
+from mmkeras.layers.masks import AttentionMask
 from mmkeras.layers.multi_head_attention import MultiHeadAttention
 from mmkeras.layers.residual import Residual
 
@@ -30,6 +31,7 @@ class ConformerConvolution(Composite):
         norm: an unbuilt normalisation behind the convolution; None: layer normalisation, which
             looks at one token alone. The paper's `keras.layers.BatchNormalization()` gets the mask
             too, so that its statistics are those of the real tokens.
+        causal: whether a token sees those before it alone, as streaming needs.
 
     Raises:
         ValueError: `kernel_size` is not odd.
@@ -50,6 +52,7 @@ class ConformerConvolution(Composite):
         kernel_size: int = 31,
         dropout: float = 0.0,
         norm: keras.layers.Layer | None = None,
+        causal: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -58,10 +61,11 @@ class ConformerConvolution(Composite):
         policy = self.dtype_policy
         self.dim = dim
         self.kernel_size = kernel_size
+        self.causal = causal
         self.expand = keras.layers.Dense(dim, name="expand", dtype=policy)
         self.gate = keras.layers.Dense(dim, activation="sigmoid", name="gate", dtype=policy)
         self.depthwise = keras.layers.DepthwiseConv1D(
-            kernel_size, padding="same", name="depthwise", dtype=policy
+            kernel_size, padding="valid", name="depthwise", dtype=policy
         )
         if norm is None:
             norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm", dtype=policy)
@@ -73,18 +77,31 @@ class ConformerConvolution(Composite):
         hidden = (*values_shape[:-1], self.dim)
         self.expand.build(values_shape)
         self.gate.build(values_shape)
-        self.depthwise.build(hidden)
+        # Padded by hand, sequences may be shorter than the kernel.
+        self.depthwise.build((hidden[0], None, self.dim))
         self.norm.build(hidden)
         self.contract.build(hidden)
 
     def call(self, values: Any, attention_mask: Any = None, training: bool | None = None) -> Any:
-        """float [B, T, D] and bool [B, T] (True = keep) to float [B, T, D]."""
+        """The module.
+
+        Args:
+            values: float [B, T, D].
+            attention_mask: bool [B, T], True = keep, or an `AttentionMask` with such `keys`.
+            training: True applies dropout.
+
+        Returns:
+            float [B, T, D].
+        """
+        mask = AttentionMask.of(attention_mask).keys
         hidden = self.expand(values) * self.gate(values)
-        if attention_mask is not None:
-            hidden = ops.where(attention_mask[:, :, None], hidden, ops.zeros_like(hidden))
-        hidden = self.depthwise(hidden)
+        if mask is not None:
+            hidden = ops.where(mask[:, :, None], hidden, ops.zeros_like(hidden))
+        before = self.kernel_size - 1 if self.causal else self.kernel_size // 2
+        behind = self.kernel_size - 1 - before
+        hidden = self.depthwise(ops.pad(hidden, [[0, 0], [before, behind], [0, 0]]))
         if isinstance(self.norm, keras.layers.BatchNormalization):
-            hidden = self.norm(hidden, mask=attention_mask, training=training)
+            hidden = self.norm(hidden, mask=mask, training=training)
         else:
             hidden = self.norm(hidden)
         hidden = self.contract(keras.activations.silu(hidden))
@@ -98,6 +115,7 @@ class ConformerConvolution(Composite):
             "dim": self.dim,
             "kernel_size": self.kernel_size,
             "dropout": self.dropout.rate,
+            "causal": self.causal,
         }
 
 
@@ -169,7 +187,7 @@ class ConformerBlock(Composite):
             layer.build(values_shape)
 
     def call(self, values: Any, attention_mask: Any = None, training: bool | None = None) -> Any:
-        """float [B, T, D] and bool [B, T] (True = keep) to float [B, T, D]."""
+        """float [B, T, D] and what its attention takes as a mask to float [B, T, D]."""
         masked = {"attention_mask": attention_mask}
         for layer, residual, arguments in (
             (self.feed_forward, self.feed_forward_residual, {}),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mmkeras.tokens import Grids
+from mmkeras.tokens import Grids, Layout
 
 
 def cells(grids: Sequence[tuple[int, int]]) -> np.ndarray:
@@ -53,7 +53,7 @@ def tokens_of(maps: Sequence[Any]) -> Any:
     return ops.concatenate(flat, axis=1)
 
 
-def needed_grids(grids: Mapping[str, Grids], field: str, task: str) -> Grids:
+def needed_grids(layouts: Mapping[str, Layout], field: str, task: str) -> Grids:
     """The grids of a field.
 
     Raises:
@@ -61,12 +61,13 @@ def needed_grids(grids: Mapping[str, Grids], field: str, task: str) -> Grids:
 
     Example:
 
-    >>> needed_grids({"photo": ((2, 2),)}, "photo", "ObjectDetection")
+    >>> needed_grids({"photo": Layout(grids=((2, 2),))}, "photo", "ObjectDetection")
     ((2, 2),)
     """
-    if not grids.get(field):
+    grids = layouts.get(field, Layout()).grids
+    if not grids:
         raise ValueError(
             f"{task} answers with places in field {field!r}, whose encoder makes tokens that are "
             "no cells of a grid; use a ViT or a VisionPyramid for it."
         )
-    return grids[field]
+    return grids

@@ -10,6 +10,7 @@ from mmkeras.layers.encoder_block import TransformerEncoderBlock
 from mmkeras.layers.feed_forward import FeedForward
 from mmkeras.layers.multi_head_attention import MultiHeadAttention
 from mmkeras.layers.residual import Residual
+from mmkeras.layers.rotary import RotaryPositions
 from mmkeras.layers.stack import TransformerStack
 
 
@@ -85,13 +86,22 @@ class Size:
         )
 
     def conformer_stack(
-        self, dropout: float = 0.0, kernel_size: int = 31, **kwargs: Any
+        self,
+        dropout: float = 0.0,
+        kernel_size: int = 31,
+        *,
+        rotary: bool = False,
+        causal: bool = False,
+        **kwargs: Any,
     ) -> TransformerStack:
         """`depth` Conformer blocks, which also look at what stands right beside a token.
 
         Args:
             dropout: fraction of units dropped in training.
             kernel_size: see `ConformerConvolution`.
+            rotary: whether attention knows distances, by `RotaryPositions`; without, convolutions
+                alone do.
+            causal: whether convolutions look back alone.
             kwargs: `name` and `dtype` of the stack; its parts get the same `dtype`.
 
         Example:
@@ -103,8 +113,14 @@ class Size:
         blocks = [
             ConformerBlock(
                 FeedForward(self.dim, self.mlp_dim, dropout, activation="silu", **dtype),
-                MultiHeadAttention(self.dim, self.num_heads, dropout=dropout, **dtype),
-                ConformerConvolution(self.dim, kernel_size, dropout, **dtype),
+                MultiHeadAttention(
+                    self.dim,
+                    self.num_heads,
+                    dropout=dropout,
+                    rotary=RotaryPositions(**dtype) if rotary else None,
+                    **dtype,
+                ),
+                ConformerConvolution(self.dim, kernel_size, dropout, causal=causal, **dtype),
                 name=f"block_{i}",
                 **dtype,
             )

@@ -11,13 +11,13 @@ from keras import ops
 
 from mmkeras.contracts.classes import weights_of
 from mmkeras.contracts.mix import Mixture
-from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
+from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.layers.pooling import FieldPooling, check_pool, masked_mean
 from mmkeras.losses.cross_entropy import binary_cross_entropy, cross_entropy
 from mmkeras.metrics.accuracy import Accuracy, TopAccuracy
 from mmkeras.metrics.by_class import AUC, F1
 from mmkeras.metrics.matthews_correlation import MatthewsCorrelation
-from mmkeras.tokens import Grids, Tokens
+from mmkeras.tokens import Layout, Tokens
 
 _MEASURES = ("accuracy", "top5", "f1", "micro_f1", "mcc", "auc")
 
@@ -171,7 +171,7 @@ class Classification(Task):
             targets = tf.one_hot(targets, len(self.classes))
         return tf.einsum("n,nk->k", mixture.shares, targets)
 
-    def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
+    def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
         """Every field votes with its own logits; see `FieldPooling`."""
         return ClassificationHead(
             len(self.classes),

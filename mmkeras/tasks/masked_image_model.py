@@ -8,10 +8,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
+from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.layers.grids import maps, needed_grids
 from mmkeras.modalities.image import Image
-from mmkeras.tokens import Grids, Tokens
+from mmkeras.tokens import Layout, Tokens
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -120,13 +120,13 @@ class MaskedImageModel(Task):
         changed = {**image, "pixels": tf.ensure_shape(shown, image["pixels"].shape)}
         return {**inputs, self.field: changed}, tf.concat([standard, hidden], axis=-1)
 
-    def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
+    def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
         """A guess for each cell of the finest grid.
 
         Raises:
             ValueError: the field has no grid, or its finest one has other cells than patches.
         """
-        finest = needed_grids(grids, self.field, "MaskedImageModel")[0]
+        finest = needed_grids(layouts, self.field, "MaskedImageModel")[0]
         if tuple(finest) != self._grid:
             raise ValueError(
                 f"the patches of field {self.field!r} are a grid of {self._grid}, but the finest "

@@ -8,11 +8,11 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
+from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.losses.cross_entropy import cross_entropy
 from mmkeras.metrics.masked_accuracy import MaskedAccuracy
 from mmkeras.modalities.text import Text
-from mmkeras.tokens import Grids, Tokens
+from mmkeras.tokens import Layout, Tokens
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -114,7 +114,7 @@ class MaskedLanguageModel(Task):
         changed = {**text, "token_ids": tf.where(hidden, shown, ids)}
         return {**inputs, self.field: changed}, tf.where(hidden, ids, target)
 
-    def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
+    def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
         """Scores of all tokens for each place of the text."""
         return MaskedLanguageModelHead(self.field, self.vocabulary_size, name=name)
 

@@ -14,12 +14,12 @@ from mmkeras.contracts.classes import class_names
 from mmkeras.contracts.mix import WHOLE, Mixture
 from mmkeras.contracts.refusal import refuse
 from mmkeras.contracts.source import Source
-from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
+from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.decoding.non_maximum_suppression import non_maximum_suppression
 from mmkeras.layers.grids import cells, maps, needed_grids, tokens_of
 from mmkeras.losses.detection import detection_loss
 from mmkeras.objects import NO_OBJECT, plain, read, written
-from mmkeras.tokens import Grids, Tokens
+from mmkeras.tokens import Grids, Layout, Tokens
 
 #: The logit of what no cell holds.
 _NEVER = -30.0
@@ -258,7 +258,7 @@ class ObjectDetection(Task):
         made = tf.concat(cut, axis=0)
         return tf.gather(made, tf.argsort(tf.cast(made[:, 4] < 0, tf.int32), stable=True))
 
-    def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
+    def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
         """Scores and a box for each cell of the picture.
 
         Raises:
@@ -266,7 +266,7 @@ class ObjectDetection(Task):
         """
         return ObjectDetectionHead(
             self.field,
-            needed_grids(grids, self.field, "ObjectDetection"),
+            needed_grids(layouts, self.field, "ObjectDetection"),
             len(self.classes),
             dropout=self.dropout,
             name=name,

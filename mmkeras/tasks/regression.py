@@ -10,10 +10,10 @@ import tensorflow as tf
 from keras import ops
 
 from mmkeras.contracts.source import Source
-from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
+from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.layers.pooling import FieldPooling, masked_mean
 from mmkeras.losses.huber import huber
-from mmkeras.tokens import Grids, Tokens
+from mmkeras.tokens import Layout, Tokens
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -92,7 +92,7 @@ class Regression(Task):
         with tf.control_dependencies([check]):
             return tf.identity(value)
 
-    def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
+    def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
         """Every field votes with its own value; see `FieldPooling`."""
         return RegressionHead(self.offset, self.scale, dropout=self.dropout, name=name)
 

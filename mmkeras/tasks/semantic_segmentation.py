@@ -13,11 +13,11 @@ from mmkeras.class_map import colours, read_mask, write_mask
 from mmkeras.contracts.classes import class_names, weights_of
 from mmkeras.contracts.mix import Mixture
 from mmkeras.contracts.refusal import refuse
-from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
+from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.layers.grids import maps, needed_grids
 from mmkeras.losses.segmentation import segmentation_loss
 from mmkeras.metrics.segmentation import MeanOverlap, segmentation_scores
-from mmkeras.tokens import Grids, Tokens
+from mmkeras.tokens import Grids, Layout, Tokens
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -187,7 +187,7 @@ class SemanticSegmentation(Task):
             mixed = tf.where(inside, own, mixed)
         return mixed
 
-    def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
+    def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
         """Scores of classes for each pixel.
 
         Raises:
@@ -195,7 +195,7 @@ class SemanticSegmentation(Task):
         """
         return SemanticSegmentationHead(
             self.field,
-            needed_grids(grids, self.field, "SemanticSegmentation"),
+            needed_grids(layouts, self.field, "SemanticSegmentation"),
             self._sides,
             len(self.classes),
             dropout=self.dropout,

@@ -13,14 +13,14 @@ from keras import ops
 
 from mmkeras.contracts.refusal import refuse
 from mmkeras.contracts.source import Source
-from mmkeras.contracts.task import NO_GRIDS, NO_ORIGINS, Task, Tensors
+from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.decoding.crf_marginals import crf_marginals
 from mmkeras.decoding.viterbi import viterbi
 from mmkeras.layers.tagging import TagScheme
 from mmkeras.losses.crf import crf_negative_log_likelihood
 from mmkeras.metrics.entity_f1 import EntityF1
 from mmkeras.tokenizers.characters import shifted
-from mmkeras.tokens import Grids, Tokens
+from mmkeras.tokens import Layout, Tokens
 
 _SPAN = r"\d+:\d+:\S+"
 # The type in a tag or a span.
@@ -233,7 +233,7 @@ class TokenClassification(Task):
         roles = "BILU" if self.scheme == "BILOU" else "BIIB"
         return np.array([[tags.index(f"{r}-{t}") for t in self.types] for r in roles], "int32")
 
-    def head(self, name: str, grids: Mapping[str, Grids] = NO_GRIDS) -> keras.layers.Layer:
+    def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
         """Scores of tags for each token of the text."""
         return TokenClassificationHead(
             self.field, self.tagging.size, crf=self.crf, dropout=self.dropout, name=name

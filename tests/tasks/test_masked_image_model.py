@@ -12,6 +12,7 @@ from mmkeras.layers import Size
 from mmkeras.modalities import Image
 from mmkeras.sources import Table
 from mmkeras.tasks import MaskedImageModel
+from mmkeras.tokens import Layout
 
 IMAGE = Image(size=(24, 32))
 TASK = MaskedImageModel.of(IMAGE, patch_size=8, share=0.5)
@@ -91,6 +92,6 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="share must hide some of 12 patches"):
         MaskedImageModel.of(IMAGE, share=0.01)
     with pytest.raises(ValueError, match=r"are a grid of \(3, 4\), but the finest .* \(6, 8\)"):
-        TASK.head("guess", {"image": ((6, 8),)})
+        TASK.head("guess", {"image": Layout(grids=((6, 8),))})
     with pytest.raises(TypeError, match="takes no label"):
         TASK.encode("cat")

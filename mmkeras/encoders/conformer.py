@@ -1,0 +1,170 @@
+"""`Conformer`: a waveform to tokens, by attention for what is far and convolutions for what is near."""
+
+from typing import Any, ClassVar, Self
+
+import keras
+from keras import ops
+
+from mmkeras.contracts.encoder import Encoder
+from mmkeras.layers.audio_stem import AudioStem
+from mmkeras.layers.composite import Composite
+from mmkeras.layers.masks import AttentionMask
+from mmkeras.layers.sizes import Size, size_of
+from mmkeras.layers.stack import TransformerStack
+from mmkeras.tokens import Tokens
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class Conformer(Composite, Encoder):
+    """An `AudioStem` and Conformer blocks; with `chunk`, one that can listen while it is spoken.
+
+    With `chunk`, a token sees the tokens of its own chunk and those of `left_chunks` before it: the
+    tokens of a chunk are final as soon as it has been heard, whatever comes. The blocks'
+    convolutions have to be causal then, and the stem's normalisation must not depend on the whole
+    utterance; see `for_modality`.
+
+    Sources: Gulati et al. 2020, "Conformer: Convolution-augmented Transformer for Speech
+    Recognition"; chunks as in Zhang et al. 2020, "Unified Streaming and Non-streaming Two-pass
+    End-to-end Model for Speech Recognition" (WeNet).
+
+    Args:
+        stem: the unbuilt `AudioStem`, of the stack's dim.
+        stack: the unbuilt blocks, such as `Size(...).conformer_stack(rotary=True)`.
+        dropout: fraction of units dropped in training in front of them.
+        chunk: tokens in a chunk; None: every token sees all others.
+        left_chunks: chunks before its own that a token sees.
+
+    Raises:
+        ValueError: `chunk` is given, and the stem waits for the whole utterance, or a convolution
+            looks ahead.
+
+    Example:
+
+    >>> import numpy as np
+    >>> size = Size(dim=16, depth=1, num_heads=2, mlp_dim=32)
+    >>> stem = AudioStem(16, sample_rate=8000, num_mels=16)
+    >>> encoder = Conformer(stem, size.conformer_stack(kernel_size=3, rotary=True))
+    >>> waveform = np.zeros((1, 1600), "float32")
+    >>> tuple(encoder({"waveform": waveform, "length": np.array([800])}).values.shape)
+    (1, 5, 16)
+    """
+
+    parts = ("stem", "stack")
+    reads = frozenset({"waveform", "length"})
+    is_default: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        stem: AudioStem,
+        stack: TransformerStack,
+        dropout: float = 0.1,
+        chunk: int | None = None,
+        left_chunks: int = 4,
+        **kwargs: Any,
+    ):
+        # In half precision Keras would round the waveform before the spectrogram sees it.
+        super().__init__(autocast=False, **kwargs)
+        if chunk is not None:
+            _check_streaming(stem, stack, chunk, left_chunks)
+        self.config = {"dropout": dropout, "chunk": chunk, "left_chunks": left_chunks}
+        self.dim = stack.dim
+        self.stem, self.stack = stem, stack
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+
+    @property
+    def step_s(self) -> float:
+        """See `Encoder.step_s`."""
+        return self.stem.step_s
+
+    def build(self, tensors_shape: dict[str, Any]) -> None:
+        self.stem.build(tensors_shape["waveform"], tensors_shape["length"])
+        self.stack.build(self.stem.compute_output_shape(tensors_shape["waveform"])[0])
+
+    def call(self, tensors: dict[str, Any], training: bool | None = None) -> Tokens:
+        """`waveform` float [B, S] and `length` int [B] (samples) to tokens [B, T, D]."""
+        values, mask = self.stem(tensors["waveform"], tensors["length"], training=training)
+        values = self.dropout(values, training=training)
+        allowed = AttentionMask(keys=mask, dense=self._near(ops.shape(mask)[1]))
+        return Tokens(self.stack(values, attention_mask=allowed, training=training), mask)
+
+    def _near(self, count: Any) -> Any:
+        """bool [1, 1, T, T]: the chunks that each token sees; None: all of them."""
+        chunk, left = self.config["chunk"], self.config["left_chunks"]
+        if chunk is None:
+            return None
+        of = ops.arange(count, dtype="int32") // chunk
+        apart = of[:, None] - of[None, :]
+        return ops.logical_and(apart >= 0, apart <= left)[None, None]
+
+    def compute_output_shape(self, tensors_shape: dict[str, Any]) -> Tokens:
+        return Tokens(*self.stem.compute_output_shape(tensors_shape["waveform"]))
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | self.config
+
+    @classmethod
+    def for_modality(
+        cls,
+        modality: Any,
+        size: str | Size = "small",
+        *,
+        dropout: float = 0.1,
+        kernel_size: int = 15,
+        num_mels: int | None = None,
+        normalization: keras.layers.Layer | None = None,
+        augmentation: keras.layers.Layer | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """The encoder of a named size for an `Audio`; see `Encoder.for_modality`.
+
+        Args:
+            modality: the `Audio`.
+            size: a name, or a `Size`.
+            dropout: fraction of units dropped in training.
+            kernel_size: see `ConformerConvolution`.
+            num_mels: number of mel bands; None: what the size has.
+            normalization, augmentation: see `AudioStem`.
+            **overrides: further arguments of the constructor. With `chunk`, convolutions are
+                causal.
+        """
+        cls.check_reads(modality)
+        dtype = overrides.get("dtype")
+        fitted = {
+            "stem": AudioStem.of_size(
+                size,
+                modality.sample_rate,
+                num_mels,
+                normalization=normalization,
+                augmentation=augmentation,
+                name="stem",
+                dtype=dtype,
+            ),
+            "stack": size_of(size).conformer_stack(
+                dropout,
+                kernel_size,
+                rotary=True,
+                causal=overrides.get("chunk") is not None,
+                name="stack",
+                dtype=dtype,
+            ),
+            "dropout": dropout,
+        }
+        return cls(**fitted | overrides)
+
+
+def _check_streaming(stem: AudioStem, stack: TransformerStack, chunk: int, left: int) -> None:
+    if chunk < 1 or left < 0:
+        raise ValueError(
+            f"chunk must be at least 1 and left_chunks at least 0; got {chunk} and {left}."
+        )
+    if stem.normalization is None:
+        raise ValueError(
+            "with chunk, the stem needs a normalization that does not wait for the whole "
+            "utterance, such as keras.layers.Normalization(mean=-4.0, variance=9.0)."
+        )
+    ahead = [block.name for block in stack.blocks if not block.convolution.causal]
+    if ahead:
+        raise ValueError(
+            f"with chunk, no convolution may look ahead, but those of {ahead} do; make the stack "
+            "with Size(...).conformer_stack(causal=True)."
+        )
