@@ -25,6 +25,7 @@ RANKS = (
         "objects",
         "prepared",
         "rand_augment",
+        "sound",
     },
     {
         "modalities",
