@@ -62,9 +62,9 @@ def _tensors(
     try:
         raw = [table.load(row) for _, row in cells]
         stacked = {field: tf.stack([values[field] for values in raw]) for field in fields}
-        return fields.graph(origins)(stacked)
+        return fields.graph(origins)(fields.convert(stacked))
     except tf.errors.OpError as error:
-        steps = {field: modality.preprocess for field, modality in fields.items()}
+        steps = {field: fields.step(field) for field in fields}
         messages = (diagnose(table, int(index), row, steps) for index, row in cells)
         raise ValueError(next(filter(None, messages), reason_of(error))) from error
 

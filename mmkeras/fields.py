@@ -1,6 +1,6 @@
 """`Fields`: the named inputs of a model, each of one modality."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -126,6 +126,15 @@ class Fields(Mapping[str, Modality]):
                     absent = modality.absent().items()
                     tensors[field] = {n: tf.repeat(v[None], size, axis=0) for n, v in absent}
         return self.join(tensors)
+
+    def convert(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """`Modality.convert` of a batch (string [B] each) of some fields."""
+        return {field: self[field].convert(contents) for field, contents in raw.items()}
+
+    def step(self, field: str) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+        """What is done to one content of a field (string []): conversion and preprocessing."""
+        modality = self[field]
+        return lambda content: modality.preprocess(modality.convert(content[None])[0])
 
     def graph(self, origins: Collection[str] = ()) -> Any:
         """`preprocess_batch` of all fields as one graph, traced when it is first called."""

@@ -410,7 +410,7 @@ class _Reader:
         return tf.cast(tf.reduce_any(tf.stack(needed), axis=0), tf.float32)
 
     def _preprocessed(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        x = self.fields.preprocess_batch(raw, origins=self.origins)
+        x = self.fields.preprocess_batch(self.fields.convert(raw), origins=self.origins)
         return {
             name: tf.ensure_shape(x[name], [None, *spec.shape]) for name, spec in self.specs.items()
         }
@@ -498,7 +498,7 @@ class _Reader:
 
             return step
 
-        steps = {field: self.fields[field].preprocess for field in self.used}
+        steps = {field: self.fields.step(field) for field in self.used}
         steps |= {name: target(self.tasks[name]) for name in self.labels}
         if message := diagnose(self.source, index, row, steps):
             return message

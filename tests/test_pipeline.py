@@ -6,10 +6,13 @@ import math
 import keras
 import numpy as np
 import pytest
+import soundfile
 import tensorflow as tf
 
+from mmkeras.answers import answer
 from mmkeras.contracts import Source
 from mmkeras.diagnosis import reason_of
+from mmkeras.fields import Fields
 from mmkeras.modalities import Audio, Image, Text
 from mmkeras.pipeline import SkippedSamples, pipeline
 from mmkeras.sources import Table
@@ -105,6 +108,54 @@ class TestGoodSamples:
         large = Audio(sample_rate=48_000, seconds=1_000)
         (inputs,) = pipeline(Table([{"voice": None}]), {"voice": large}, only=["voice"])
         assert inputs["voice_waveform"].shape == (1, 1)
+
+
+class TestSoundOfOtherFormats:
+    @pytest.fixture
+    def voices(self, tmp_path):
+        tone = np.int16(20_000 * np.sin(np.arange(600) / 4))
+        for form in ("flac", "ogg", "wav"):
+            soundfile.write(tmp_path / f"voice.{form}", tone, 8_000)
+        cells = ["voice.flac", "voice.ogg", "voice.wav", (tmp_path / "voice.flac").read_bytes()]
+        (tmp_path / "cut.flac").write_bytes(cells[3][:300])
+        return tmp_path, cells
+
+    def test_is_read_as_that_of_wav_files(self, voices):
+        folder, cells = voices
+        table = Table([{"voice": cell} for cell in [*cells, None]], folder=folder)
+        (inputs,) = pipeline(table, {"voice": AUDIO}, batch_size=5)
+        assert inputs["voice_length"].numpy().tolist() == [600] * 4 + [0]
+        flac, ogg, wav, content, _ = inputs["voice_waveform"].numpy()
+        np.testing.assert_array_equal(flac, wav)
+        np.testing.assert_array_equal(content, wav)
+        expected, _ = soundfile.read(folder / "voice.ogg")
+        np.testing.assert_allclose(ogg, expected, atol=1e-6)
+
+    def test_is_named_when_it_is_broken(self, voices):
+        folder, cells = voices
+        table = Table([{"voice": cells[0]}, {"voice": "cut.flac"}], folder=folder)
+        with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+            list(pipeline(table, {"voice": AUDIO}))
+        told = reason_of(caught.value)
+        assert told.startswith("sample 2, field ‘voice’ (‘cut.flac’): these 300 bytes are no ")
+        data = pipeline(table, {"voice": AUDIO}, on_error="skip", max_bad=0.5)
+        with pytest.warns(SkippedSamples, match="1 of 2 samples"):
+            (inputs,) = data
+        assert inputs["voice_length"].numpy().tolist() == [600]
+
+    def test_is_answered(self, voices):
+        folder, cells = voices
+        heard = []
+
+        def predict(inputs):
+            heard.append(inputs["voice_waveform"])
+            return {"number": {"value": np.zeros((len(heard[-1]), 1), "float32")}}
+
+        samples = [{"voice": cell} for cell in (cells[3], str(folder / cells[2]))]
+        answer(Fields({"voice": AUDIO}), TASKS, predict, samples)
+        np.testing.assert_array_equal(*heard[0])
+        with pytest.raises(ValueError, match=r"sample 1, field 'voice' .* these 300 bytes are no"):
+            answer(Fields({"voice": AUDIO}), TASKS, predict, {"voice": cells[3][:300]})
 
 
 class TestOrder:

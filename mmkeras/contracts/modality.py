@@ -55,6 +55,21 @@ class Modality(Configured, abc.ABC):
             ValueError: the value is of the right kind and wrong, such as an array of wrong rank.
         """
 
+    def convert(self, contents: tf.Tensor) -> tf.Tensor:
+        """Contents of files as `preprocess` reads them; by default they are that already.
+
+        Runs between reading and `preprocess` wherever Python runs, in `pipeline` and in `answer`:
+        here an optional package may read what core TensorFlow cannot. An exported model does
+        without it.
+
+        Args:
+            contents: string [B], raw values and files of other formats.
+
+        Returns:
+            string [B], raw values; these and the empty string stay as they are.
+        """
+        return contents
+
     @abc.abstractmethod
     def specs(self) -> dict[str, TensorSpec]:
         """The tensors that `preprocess` makes of one sample, all shapes static."""

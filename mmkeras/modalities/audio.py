@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from mmkeras.contracts.modality import Modality, TensorSpec
-from mmkeras.sound import resample, wav
+from mmkeras.sound import resample, reverberate, room_response, trim_silence, wav
 from mmkeras.sound.resampling import reach_s
+from mmkeras.sound.transcoding import all_to_wav
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -24,15 +25,25 @@ class Audio(Modality):
     absent; silence and clipping are kept as they are. At an odd sample rate, such as 8 004 Hz,
     speed and pitch may be off by up to 0.05 %.
 
+    FLAC, OGG, MP3 and other files are read with the extra `audio` (soundfile) by pipelines and by
+    `model.answer`; an exported model takes WAV files alone.
+
     Args:
         sample_rate: samples a second of the waveform, 1 000 to 192 000.
         seconds: the longest recording.
+        trim_db: `preprocess` cuts off the silence in front and behind: all before the first and
+            behind the last frame that is at most so many decibels quieter than the loudest; see
+            `mmkeras.sound.trim_silence`. None cuts nothing. What is cut in front makes no room for
+            what lies behind `seconds`.
         gain_db: `augment` changes the loudness by at most so much, in decibels.
         delay_s: `augment` begins at most so much later, as far as the end is not cut, in seconds.
         speed: `augment` plays faster or slower by at most this share, in steps of 0.01 (Ko et al.,
             "Audio Augmentation for Speech Recognition", 2015).
         min_snr_db: `augment` adds white noise that is quieter than the recording by so much to
             30 dB more, in decibels; None adds none.
+        reverb_s: `augment` puts the recording into a room of a reverberation time of at most so
+            many seconds, whose echoes together are 0 to 20 dB quieter than the direct sound; see
+            `mmkeras.sound.room_response`. 0 puts it into none.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -50,10 +61,12 @@ class Audio(Modality):
 
     sample_rate: int = 16_000
     seconds: float = 3.0
+    trim_db: float | None = None
     gain_db: float = 6.0
     delay_s: float = 0.1
     speed: float = 0.1
     min_snr_db: float | None = 20.0
+    reverb_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
@@ -66,6 +79,10 @@ class Audio(Modality):
                 1 <= self.seconds * self.sample_rate < 2**31,
                 "long enough for one sample and short enough for 2^31 of them",
             ),
+            "trim_db": (
+                self.trim_db is None or 0 < self.trim_db <= 200,
+                "decibels in (0, 200], such as 40, or None",
+            ),
             "gain_db": (0 <= self.gain_db <= 60, "decibels in [0, 60], such as 6"),
             "delay_s": (0 <= self.delay_s < np.inf, "seconds from 0 up, such as 0.1"),
             "speed": (0 <= self.speed <= 0.5, "a share in [0, 0.5], such as 0.1"),
@@ -73,6 +90,7 @@ class Audio(Modality):
                 self.min_snr_db is None or np.isfinite(self.min_snr_db),
                 "decibels, such as 20, or None",
             ),
+            "reverb_s": (0 <= self.reverb_s <= 20, "seconds in [0, 20], such as 0.5"),
         }
         for name, (valid, right) in checks.items():
             if not valid:
@@ -83,11 +101,16 @@ class Audio(Modality):
         """S, the samples of the longest waveform."""
         return round(self.seconds * self.sample_rate)
 
+    @property
+    def _decoded_s(self) -> float:
+        """The seconds that are decoded: the kernel looks beyond the last sample that is kept."""
+        return self.seconds + reach_s(wav.LOWEST_RATE, self.sample_rate)
+
     def encode(self, value: Any) -> bytes:
         """Turns what a person hands in into a WAV file.
 
         Args:
-            value: None (absent), the bytes of a WAV file, or a NumPy array [S] or [S, channels] at
+            value: None (absent), the bytes of a file, or a NumPy array [S] or [S, channels] at
                 this modality's `sample_rate`, float in [-1, 1] or int16.
 
         Returns:
@@ -105,7 +128,7 @@ class Audio(Modality):
         if not isinstance(value, np.ndarray):
             raise TypeError(
                 f"Audio: {value!r:.80} is of type {type(value).__name__}; hand in the bytes of a "
-                "WAV file, a NumPy array [S] or [S, channels], or None where it is absent."
+                "file, a NumPy array [S] or [S, channels], or None where it is absent."
             )
         if value.ndim not in {1, 2} or (value.ndim == 2 and not 1 <= value.shape[1] <= 256):
             raise ValueError(
@@ -125,6 +148,10 @@ class Audio(Modality):
             f"Audio: the array is of dtype {value.dtype}; it has to be float in [-1, 1] or int16."
         )
 
+    def convert(self, contents: tf.Tensor) -> tf.Tensor:
+        """FLAC, OGG, MP3 and others as WAV files; see `mmkeras.sound.transcoding`."""
+        return all_to_wav(contents, self._decoded_s)
+
     def specs(self) -> dict[str, TensorSpec]:
         """`waveform`: float32 [S]; `length`: int32 []."""
         return {
@@ -141,7 +168,7 @@ class Audio(Modality):
         """
 
         def read() -> tf.Tensor:
-            sound, rate = wav.decode(raw, self.seconds + reach_s(wav.LOWEST_RATE, self.sample_rate))
+            sound, rate = wav.decode(raw, self._decoded_s)
             return tf.cond(
                 rate == self.sample_rate,
                 lambda: sound,
@@ -149,7 +176,10 @@ class Audio(Modality):
             )
 
         present = tf.strings.length(raw) > 0
-        return self._padded(tf.cond(present, read, lambda: tf.zeros([0])))
+        sound = tf.cond(present, read, lambda: tf.zeros([0]))[: self.num_samples]
+        if self.trim_db is not None:
+            sound = trim_silence(sound, self.sample_rate, self.trim_db)
+        return self._padded(sound)
 
     def absent(self) -> dict[str, np.ndarray]:
         """Silence of length 0."""
@@ -159,7 +189,7 @@ class Audio(Modality):
         }
 
     def augment(self, tensors: dict[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Another speed, a delay, noise and another loudness; see the fields of `Audio`.
+        """Another speed, a room, a delay, noise and another loudness; see the fields of `Audio`.
 
         Args:
             tensors: `waveform` and `length` of one sample.
@@ -173,8 +203,11 @@ class Audio(Modality):
         percent = 100 - steps + tf.cast(chance[0] * (2 * steps + 1), tf.int32)
         sound = tf.cond(percent == 100, lambda: sound, lambda: resample(sound, percent, 100))
 
-        room = tf.maximum(self.num_samples - tf.size(sound), 0)
-        most = tf.cast(tf.minimum(room, round(self.delay_s * self.sample_rate)), tf.float32)
+        if self.reverb_s > 0:
+            sound = reverberate(sound, self._room(tf.random.fold_in(seed, 2)))
+
+        space = tf.maximum(self.num_samples - tf.size(sound), 0)
+        most = tf.cast(tf.minimum(space, round(self.delay_s * self.sample_rate)), tf.float32)
         delay = tf.cast(chance[1] * most, tf.int32) * tf.cast(tf.size(sound) > 0, tf.int32)
         changed = self._padded(tf.pad(sound, [[delay, 0]]))
         waveform, length = changed["waveform"], changed["length"]
@@ -215,6 +248,14 @@ class Audio(Modality):
             self.encode(noise),
             wav.encode(stereo.astype("<f4"), self.sample_rate * 3 // 2),
         ]
+
+    def _room(self, seed: tf.Tensor) -> tf.Tensor:
+        """The impulse response of a random room, float32 [R]."""
+        seeds = tf.random.experimental.stateless_split(seed, 2)
+        chance = tf.unstack(tf.random.stateless_uniform([2], seeds[0]))
+        return room_response(
+            self.sample_rate, self.reverb_s * (1 - chance[0]), 20 * chance[1], seeds[1]
+        )
 
     def _padded(self, sound: tf.Tensor) -> dict[str, tf.Tensor]:
         """float32 [any] to the tensors of `specs`."""

@@ -47,6 +47,9 @@ def _check_encoding(modality: Modality) -> None:
     for value in modality.samples():
         assert isinstance(value, bytes) and value, "samples() must hold bytes that are not empty"
         assert modality.encode(value) == value, "encode must leave raw values as they are"
+    raw = [*modality.samples(), b""]
+    converted = list(modality.convert(tf.constant(raw)).numpy())
+    assert converted == raw, "convert must leave raw values as they are"
     try:
         modality.encode(object())
     except TypeError:

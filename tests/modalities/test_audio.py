@@ -248,6 +248,8 @@ def test_augment_leaves_an_absent_recording_alone():
         ({"delay_s": -0.1}, "delay_s is -0.1"),
         ({"speed": 0.6}, "speed is 0.6"),
         ({"min_snr_db": float("nan")}, "min_snr_db is nan"),
+        ({"trim_db": 0}, r"trim_db is 0; it has to be decibels in \(0, 200\]"),
+        ({"reverb_s": -1.0}, "reverb_s is -1.0"),
     ],
 )
 def test_wrong_fields_are_refused(fields, message):
@@ -261,3 +263,33 @@ def test_serialises():
     assert keras.saving.deserialize_keras_object(config) == audio
     assert Audio.from_config(audio.get_config()) == audio
     assert audio.num_samples == 12_000
+
+
+def test_silence_around_a_recording_is_cut_on_request():
+    noise = np.float32(RNG.uniform(-1, 1, 2_000))
+    raw = wav.encode(np.pad(noise, [1_600, 4_000]), 8_000)
+    audio = Audio(sample_rate=8_000, seconds=0.3, trim_db=30.0)
+    # Of the first 2,400 samples all but the first 1,600, less half a frame and what the hop adds.
+    assert heard(audio, raw)[-800:].tolist() == noise[:800].tolist()
+    assert 800 <= len(heard(audio, raw)) <= 900
+    assert len(heard(Audio(sample_rate=8_000, seconds=0.3), raw)) == 2_400
+    assert len(heard(audio, b"")) == 0
+    assert len(heard(audio, wav.encode(np.zeros(500, "int16"), 8_000))) == 500
+
+
+def test_augment_puts_a_recording_into_rooms():
+    audio = Audio(sample_rate=8_000, seconds=0.5, **UNCHANGED | {"reverb_s": 0.4})
+    click = np.zeros(3_200)
+    click[400] = 0.5
+    tensors = audio.preprocess(tf.constant(audio.encode(click)))
+    tails = []
+    for waveform in augmented(audio, tensors, 30):
+        assert len(waveform) == 3_200
+        assert np.abs(waveform[:400]).max() < 1e-6
+        assert waveform[400] > 0
+        assert np.sum(waveform**2) == pytest.approx(0.25, rel=1e-4)
+        tails.append(10 * np.log10(waveform[400] ** 2 / np.sum(waveform[401:] ** 2)))
+    assert -0.1 < min(tails) < 4
+    assert 16 < max(tails) < 20.1
+    absent = audio.preprocess(tf.constant(b""))
+    assert all(len(waveform) == 0 for waveform in augmented(audio, absent, 2))
