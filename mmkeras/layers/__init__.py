@@ -13,10 +13,12 @@ from mmkeras.layers.decoder_block import DecoderBlockCache, TransformerDecoderBl
 from mmkeras.layers.encoder_block import TransformerEncoderBlock
 from mmkeras.layers.feed_forward import FeedForward
 from mmkeras.layers.field_projection import FieldProjection
+from mmkeras.layers.frame_normalization import GlobalNormalization, UtteranceNormalization
 from mmkeras.layers.kv_cache import KVCache, ProjectedSource
 from mmkeras.layers.layer_scale import LayerScale
 from mmkeras.layers.linear_chain import LinearChain
 from mmkeras.layers.masks import AttentionMask
+from mmkeras.layers.mfcc import MFCC
 from mmkeras.layers.modality_dropout import ModalityDropout
 from mmkeras.layers.multi_head_attention import MultiHeadAttention
 from mmkeras.layers.pooling import (
@@ -36,6 +38,7 @@ from mmkeras.layers.relative_bias import RelativeBias
 from mmkeras.layers.residual import Residual
 from mmkeras.layers.rotary import GridRotaryPositions, RotaryPositions
 from mmkeras.layers.sizes import SIZES, Size, size_of
+from mmkeras.layers.spec_augment import SpecAugment
 from mmkeras.layers.spectrogram import LogMelSpectrogram, mel_filters
 from mmkeras.layers.stack import TransformerStack
 from mmkeras.layers.stochastic_depth import StochasticDepth
@@ -44,6 +47,7 @@ from mmkeras.layers.token_transformer import TokenState, TokenTransformer
 from mmkeras.layers.transformer import DecodingState, Transformer
 
 __all__ = [
+    "MFCC",
     "SIZES",
     "ALiBi",
     "AttentionBias",
@@ -59,6 +63,7 @@ __all__ = [
     "FeedForward",
     "FieldPooling",
     "FieldProjection",
+    "GlobalNormalization",
     "GridPositions",
     "GridRotaryPositions",
     "KVCache",
@@ -75,6 +80,7 @@ __all__ = [
     "Sequences",
     "SinusoidalPositions",
     "Size",
+    "SpecAugment",
     "Step",
     "StochasticDepth",
     "TagScheme",
@@ -85,6 +91,7 @@ __all__ = [
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
     "TransformerStack",
+    "UtteranceNormalization",
     "attention_weights",
     "autoregress",
     "checkpointed",

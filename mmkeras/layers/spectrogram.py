@@ -8,7 +8,9 @@ from keras import ops
 
 
 def mel_filters(num_mels: int, fft_length: int, sample_rate: int, low_hz: float) -> np.ndarray:
-    """Triangular filters, equally spaced on the HTK mel scale: mel = 2595 log10(1 + hz / 700).
+    """Triangles over hertz, their corners equally spaced on the HTK mel scale.
+
+    mel = 2595 log10(1 + hz / 700), as by `librosa.filters.mel(htk=True, norm=None)`.
 
     Args:
         num_mels: number of filters.
@@ -26,18 +28,22 @@ def mel_filters(num_mels: int, fft_length: int, sample_rate: int, low_hz: float)
     """
     to_mel = lambda hz: 2595.0 * np.log10(1.0 + np.asarray(hz) / 700.0)  # noqa: E731
     edges = np.linspace(to_mel(low_hz), to_mel(sample_rate / 2), num_mels + 2)
-    bins = to_mel(np.linspace(0, sample_rate / 2, fft_length // 2 + 1))[:, None]
+    edges = 700.0 * (10.0 ** (edges / 2595.0) - 1.0)
+    bins = np.linspace(0, sample_rate / 2, fft_length // 2 + 1)[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     return np.maximum(0.0, np.minimum(rising, falling)).astype("float32")
 
 
 class LogMelSpectrogram(keras.layers.Layer):
-    """log(mel energies) of a waveform, one frame every `hop_length` samples.
+    """ln(mel energies) of a waveform, one frame every `hop_length` samples.
 
     Frame t sees samples [t · hop_length, t · hop_length + frame_length), Hann-windowed; nothing is
     padded in front, so that a frame depends on its own samples alone and a mask over samples turns
-    into an exact mask over frames.
+    into an exact mask over frames. Energies below 1e-6 are raised to that. Equal to the logarithm
+    of `librosa.feature.melspectrogram(n_fft=F, win_length=frame_length, center=False, power=2,
+    htk=True, norm=None)`, F being the next power of two, of a waveform with (F - frame_length) / 2
+    zeros on each side.
 
     Args:
         sample_rate: samples a second.

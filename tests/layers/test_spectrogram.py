@@ -1,5 +1,6 @@
-"""The log-mel spectrogram against NumPy's Fourier transform, window by window."""
+"""The log-mel spectrogram against NumPy's Fourier transform, window by window, and librosa."""
 
+import librosa
 import numpy as np
 import pytest
 import scipy.signal
@@ -25,13 +26,38 @@ def test_is_what_numpy_computes(frame_length, samples):
     np.testing.assert_allclose(actual, expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050])
+def test_is_what_librosa_computes(rate):
+    frame_length, hop = round(0.025 * rate), round(0.01 * rate)
+    layer = LogMelSpectrogram(rate, frame_length, hop, num_mels=40)
+    sweep = scipy.signal.chirp(np.arange(rate) / rate, 50, 1, 0.45 * rate)
+    waveform = np.float32(0.5 * sweep + RNG.normal(scale=0.01, size=rate))
+    # Windows stand in the middle of `fft_length` samples there.
+    spare = layer.fft_length - frame_length
+    energy = librosa.feature.melspectrogram(
+        y=np.pad(waveform.astype(float), [spare // 2, spare - spare // 2]),
+        sr=rate,
+        n_fft=layer.fft_length,
+        win_length=frame_length,
+        hop_length=hop,
+        center=False,
+        power=2.0,
+        n_mels=40,
+        fmin=20.0,
+        htk=True,
+        norm=None,
+    )
+    actual = np.array(layer(waveform[None]))[0]
+    np.testing.assert_allclose(actual, np.log(np.maximum(energy, 1e-6)).T, atol=1e-4)
+
+
 def test_filters_are_triangles_on_the_mel_scale():
     filters = mel_filters(10, 512, 16_000, 100.0)
     hertz = np.linspace(0, 8_000, 257)
-    mel = 2595 * np.log10(1 + hertz / 700)
-    edges = np.linspace(2595 * np.log10(1 + 100 / 700), mel[-1], 12)
+    edges = np.linspace(2595 * np.log10(1 + 100 / 700), 2595 * np.log10(1 + 8_000 / 700), 12)
+    edges = 700 * (10 ** (edges / 2595) - 1)
     for m in range(10):
-        expected = np.interp(mel, edges[m : m + 3], [0.0, 1.0, 0.0])
+        expected = np.interp(hertz, edges[m : m + 3], [0.0, 1.0, 0.0])
         np.testing.assert_allclose(filters[:, m], expected, atol=1e-6)
 
 
