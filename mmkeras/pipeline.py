@@ -43,6 +43,7 @@ def pipeline(
     drop_remainder: bool = False,
     pad: str = "longest",
     buckets: Mapping[str, Sequence[int]] | None = None,
+    max_batch_length: int | None = None,
     only: Collection[str] | None = None,
     origins: Collection[str] | None = None,
     cache: bool | str = False,
@@ -71,6 +72,9 @@ def pipeline(
             modality's full length, so that all shapes are static (XLA, TPU).
         buckets: `{field: boundaries}` batches together samples whose length, in that field (tokens
             of a text, samples of a waveform), lies between the same two boundaries.
+        max_batch_length: with `buckets`, how long the samples of a batch may be together, padding
+            among it, such as 60 seconds times the sample rate: batches of long samples are of
+            fewer. `batch_size` bounds those of short ones.
         only: the fields to use; the others are absent from every sample.
         origins: without tasks, the fields whose origins (see `Modality.origins`) come along, for
             answers that point into them; None gives inputs alone.
@@ -114,6 +118,10 @@ def pipeline(
         raise ValueError(f"max_bad must be a share in [0, 1], such as 0.1; got {max_bad}.")
     if mix is not None and not isinstance(mix, Mix):
         raise ValueError(f"mix must be a Mix, such as mmkeras.mixes.CutMix(); got {mix!r}.")
+    if max_batch_length is not None and not buckets:
+        raise ValueError(
+            "max_batch_length needs buckets, such as buckets={'voice': [16000, 32000]}."
+        )
     if len(source) == 0:
         raise ValueError(f"{source!r} has no samples.")
     fields = fields if isinstance(fields, Fields) else Fields(fields)
@@ -133,7 +141,11 @@ def pipeline(
     data = _finished(data, fields, tasks, augment, seed, deterministic)
     if mix is not None:
         data = _mixed(data, fields, tasks, mix, seed)
-    data = _batched(data, batch_size, buckets, drop_remainder)
+    if buckets:
+        sizes = _bucket_sizes(fields, buckets, batch_size, max_batch_length, pad)
+        data = _bucketed(data, buckets, sizes, drop_remainder)
+    else:
+        data = data.batch(batch_size, drop_remainder=drop_remainder)
 
     def finish(x: Any, y: Any, w: Any, lengths: Any) -> Any:
         inputs = {name: x[name] for name in fields.specs()}
@@ -255,25 +267,46 @@ def _mixed(
     return made.apply(tf.data.experimental.assert_cardinality(size)) if size > 0 else made
 
 
-def _batched(
-    data: tf.data.Dataset,
+def _bucket_sizes(
+    fields: Fields,
+    buckets: Mapping[str, Sequence[int]],
     batch_size: int,
-    buckets: Mapping[str, Sequence[int]] | None,
-    drop_remainder: bool,
-) -> tf.data.Dataset:
-    if not buckets:
-        return data.batch(batch_size, drop_remainder=drop_remainder)
+    max_batch_length: int | None,
+    pad: str,
+) -> list[int]:
+    """How many samples make a batch, for every bucket."""
     if len(buckets) > 1:
         raise ValueError(f"buckets takes one field; got {sorted(buckets)}.")
     ((field, boundaries),) = buckets.items()
-    spec: Any = data.element_spec
-    known = sorted(spec[3])
-    if field not in known:
-        raise ValueError(f"buckets needs a field of varying length, one of {known}; got {field!r}.")
+    whole = {name: m.specs()[m.ragged].shape[0] for name, m in fields.items() if m.ragged}
+    if field not in whole:
+        raise ValueError(
+            f"buckets needs a field of varying length, one of {sorted(whole)}; got {field!r}."
+        )
+    if max_batch_length is None:
+        return [batch_size] * (len(boundaries) + 1)
+    if max_batch_length < whole[field]:
+        raise ValueError(
+            f"max_batch_length must be at least {whole[field]}, the length of the longest sample "
+            f"that {field!r} may hold; got {max_batch_length}."
+        )
+    # A sample is shorter than the boundary that ends its bucket; none is cut below one place.
+    longest = [min(max(boundary - 1, 1), whole[field]) for boundary in boundaries]
+    longest = [whole[field]] * len(longest) if pad == "max" else longest
+    return [min(batch_size, max_batch_length // most) for most in [*longest, whole[field]]]
+
+
+def _bucketed(
+    data: tf.data.Dataset,
+    buckets: Mapping[str, Sequence[int]],
+    sizes: Sequence[int],
+    drop_remainder: bool,
+) -> tf.data.Dataset:
+    ((field, boundaries),) = buckets.items()
     return data.bucket_by_sequence_length(
         lambda x, y, w, lengths: lengths[field],
         bucket_boundaries=list(boundaries),
-        bucket_batch_sizes=[batch_size] * (len(boundaries) + 1),
+        bucket_batch_sizes=list(sizes),
         drop_remainder=drop_remainder,
     )
 

@@ -197,6 +197,39 @@ class TestOrder:
         assert sorted(numbers(data)) == list(range(60))
 
 
+class TestBoundedBatches:
+    LENGTHS = np.random.default_rng(0).integers(1, 801, 120).tolist()
+
+    def batches(self, **options):
+        rows = [{"voice": np.full(n, 0.1), "number": i} for i, n in enumerate(self.LENGTHS)]
+        options = {"batch_size": 16, "buckets": {"voice": [100, 300, 600]}, **options}
+        return list(pipeline(Table(rows), {"voice": AUDIO}, TASKS, **options))
+
+    @pytest.mark.parametrize(
+        ("bound", "pad", "shuffle"),
+        [(800, "longest", True), (2_000, "longest", False), (5_000, "max", True)],
+    )
+    def test_none_is_longer_than_the_bound(self, bound, pad, shuffle):
+        batches = self.batches(max_batch_length=bound, pad=pad, shuffle=shuffle)
+        assert sorted(numbers(batches)) == list(range(120))
+        sizes: dict[int, list[int]] = {}
+        for inputs, _, _ in batches:
+            size, width = inputs["voice_waveform"].shape
+            assert size * width <= bound
+            lengths = inputs["voice_length"].numpy()
+            (bucket,) = set(np.searchsorted([100, 300, 600], lengths, side="right"))
+            sizes.setdefault(int(bucket), []).append(size)
+        # As many as the bound lets in of the longest that a bucket may hold.
+        longest = [99, 299, 599, 800] if pad == "longest" else [800] * 4
+        for bucket, found in sizes.items():
+            assert max(found) == min(16, bound // longest[bucket])
+
+    def test_that_are_full_alone_are_kept_on_request(self):
+        batches = self.batches(max_batch_length=2_000, drop_remainder=True)
+        sizes = {len(inputs["voice_length"]) for inputs, _, _ in batches}
+        assert sizes <= {16, 6, 3, 2}
+
+
 class TestCache:
     @pytest.mark.parametrize("where", ["memory", "file"])
     def test_reads_files_once(self, folder, where):
@@ -339,6 +372,11 @@ class Letters(Source):
         ({"only": []}, "only must name at least one field"),
         ({"buckets": {"photo": [3]}}, r"one of \['review'\]; got 'photo'"),
         ({"buckets": {"review": [3], "photo": [3]}}, "buckets takes one field"),
+        ({"max_batch_length": 100}, "max_batch_length needs buckets"),
+        (
+            {"max_batch_length": 3, "buckets": {"review": [3]}},
+            f"max_batch_length must be at least {TEXT.max_length}, .* 'review' .*; got 3",
+        ),
     ],
 )
 def test_wrong_options_are_told(options, message):
