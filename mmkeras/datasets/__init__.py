@@ -10,23 +10,29 @@ if TYPE_CHECKING:
     from mmkeras.datasets.emoji_scenes import prepare as prepare_emoji_scenes
     from mmkeras.datasets.emoji_sentences import EmojiSentences
     from mmkeras.datasets.emoji_sentences import prepare as prepare_emoji_sentences
+    from mmkeras.datasets.emoji_speech import EmojiSpeech
+    from mmkeras.datasets.emoji_speech import prepare as prepare_emoji_speech
 
 __all__ = [
     "Emoji",
     "EmojiScenes",
     "EmojiSentences",
+    "EmojiSpeech",
     "prepare_emoji",
     "prepare_emoji_scenes",
     "prepare_emoji_sentences",
+    "prepare_emoji_speech",
 ]
 
 _WHERE = {
     "Emoji": ("emoji", "Emoji"),
     "EmojiScenes": ("emoji_scenes", "EmojiScenes"),
     "EmojiSentences": ("emoji_sentences", "EmojiSentences"),
+    "EmojiSpeech": ("emoji_speech", "EmojiSpeech"),
     "prepare_emoji": ("emoji", "prepare"),
     "prepare_emoji_scenes": ("emoji_scenes", "prepare"),
     "prepare_emoji_sentences": ("emoji_sentences", "prepare"),
+    "prepare_emoji_speech": ("emoji_speech", "prepare"),
 }
 
 

@@ -5,7 +5,6 @@ Nothing is downloaded: drawings, names and the synthesizer come from packages of
 
 import importlib.metadata
 import io
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from mmkeras import espeak, openmoji
 from mmkeras.families import drawn
 from mmkeras.openmoji import CATEGORIES, CREDITS, DRAWING_SIZE, LANGUAGES, Entry
 from mmkeras.prepared import prepared
+from mmkeras.spoken import spoken
 
 #: Accents of English crossed with speakers, so that a split's voices share neither with another's.
 VOICES = {
@@ -28,8 +28,6 @@ VOICES = {
     "validation": ("en-gb-x-gbclan+f3", "en-gb-x-gbclan+m5"),
     "test": ("en-029+f4", "en-029+m2", "en-gb-x-gbcwmd+f5", "en-gb-x-gbcwmd+m6"),
 }
-_SAMPLE_RATE = 16_000
-_SILENCE_S = 0.06  # Before and after a name; eSpeak starts and ends at once.
 
 
 class Emoji(tfds.core.GeneratorBasedBuilder):
@@ -104,8 +102,7 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
                 )
                 for voice in chance.permutation(voices)[:utterances]
             ]
-            speeches = espeak.speak_all(said, _SAMPLE_RATE)
-            for number, (utterance, speech) in enumerate(zip(said, speeches, strict=True)):
+            for number, (utterance, speech) in enumerate(zip(said, spoken(said), strict=True)):
                 yield (
                     f"{entry.code}/{number}",
                     {
@@ -115,7 +112,7 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
                         "names": entry.names,
                         "category": entry.category,
                         "image": io.BytesIO(entry.drawing),
-                        "speech": _wav(speech),
+                        "speech": speech,
                         "voice": utterance.voice,
                     },
                 )
@@ -212,15 +209,3 @@ def _by_language(splits: dict[str, list[Entry]]) -> dict[str, list[tuple[Entry, 
         ]
         held_out |= set(spelt.values())
     return {split: named[split] for split in VOICES}
-
-
-def _wav(speech: np.ndarray) -> bytes:
-    """int16 [S], between silences, as a WAV file."""
-    speech = np.pad(speech, round(_SILENCE_S * _SAMPLE_RATE))
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(_SAMPLE_RATE)
-        file.writeframes(speech.astype("<i2").tobytes())
-    return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""`Conformer`: a waveform to tokens, by attention for what is far and convolutions for what is near."""
+"""`Conformer`: a waveform to tokens, by attention and convolutions."""
 
 from typing import Any, ClassVar, Self
 
@@ -8,6 +8,7 @@ from keras import ops
 from mmkeras.contracts.encoder import Encoder
 from mmkeras.layers.audio_stem import AudioStem
 from mmkeras.layers.composite import Composite
+from mmkeras.layers.frame_normalization import GlobalNormalization
 from mmkeras.layers.masks import AttentionMask
 from mmkeras.layers.sizes import Size, size_of
 from mmkeras.layers.stack import TransformerStack
@@ -111,6 +112,7 @@ class Conformer(Composite, Encoder):
         dropout: float = 0.1,
         kernel_size: int = 15,
         num_mels: int | None = None,
+        hop_s: float = 0.01,
         normalization: keras.layers.Layer | None = None,
         augmentation: keras.layers.Layer | None = None,
         **overrides: Any,
@@ -123,6 +125,7 @@ class Conformer(Composite, Encoder):
             dropout: fraction of units dropped in training.
             kernel_size: see `ConformerConvolution`.
             num_mels: number of mel bands; None: what the size has.
+            hop_s: seconds between two frames; a token stands for four.
             normalization, augmentation: see `AudioStem`.
             **overrides: further arguments of the constructor. With `chunk`, convolutions are
                 causal.
@@ -134,6 +137,7 @@ class Conformer(Composite, Encoder):
                 size,
                 modality.sample_rate,
                 num_mels,
+                hop_s=hop_s,
                 normalization=normalization,
                 augmentation=augmentation,
                 name="stem",
@@ -157,10 +161,10 @@ def _check_streaming(stem: AudioStem, stack: TransformerStack, chunk: int, left:
         raise ValueError(
             f"chunk must be at least 1 and left_chunks at least 0; got {chunk} and {left}."
         )
-    if stem.normalization is None:
+    if not isinstance(stem.normalization, GlobalNormalization):
         raise ValueError(
-            "with chunk, the stem needs a normalization that does not wait for the whole "
-            "utterance, such as keras.layers.Normalization(mean=-4.0, variance=9.0)."
+            "with chunk, the stem's normalization must not wait for the whole utterance: make it "
+            "with a GlobalNormalization."
         )
     ahead = [block.name for block in stack.blocks if not block.convolution.causal]
     if ahead:

@@ -28,12 +28,11 @@ class AudioStem(Composite):
         num_mels: number of mel bands.
         frame_s: seconds in a frame.
         hop_s: seconds between two frames.
-        normalization: an unbuilt layer for the frames, [B, F, M], such as
-            `keras.layers.Normalization(mean=..., variance=...)` with numbers of the training data;
-            None takes off each utterance's mean level, which takes off loudness and leaves the
-            spectrum's shape, and has to hear all of it before it can say anything.
-        augmentation: an unbuilt layer that changes frames in training, called with the frames, the
-            mask and `training`, such as `SpecAugment`; or None.
+        normalization: a layer for frames [B, F, M] and their mask, `UtteranceNormalization` or
+            `GlobalNormalization`; None takes off each utterance's mean level, which takes off
+            loudness and leaves the spectrum's shape.
+        augmentation: a layer that changes frames in training, called with the frames, the mask and
+            `training`, such as `SpecAugment`; or None.
 
     Example:
 
@@ -113,9 +112,6 @@ class AudioStem(Composite):
 
     def build(self, waveform_shape: Any, length_shape: Any = None) -> None:
         shape = (waveform_shape[0], None, self.config["num_mels"])
-        for part in (self.normalization, self.augmentation):
-            if part is not None:
-                part.build(shape)
         for convolution in self.convolutions:
             convolution.build(shape)
             shape = (waveform_shape[0], None, self.dim)
@@ -140,7 +136,7 @@ class AudioStem(Composite):
             level = ops.mean(masked_mean(values, mask), axis=-1)[:, None, None]
             values = (values - level) / 4.0
         else:
-            values = self.normalization(values)
+            values = self.normalization(values, mask)
         if self.augmentation is not None:
             values = self.augmentation(values, mask, training=training)
         for convolution in self.convolutions:

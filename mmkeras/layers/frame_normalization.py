@@ -109,12 +109,13 @@ class GlobalNormalization(keras.layers.Layer):
         std = np.sqrt(np.maximum(squares / count - mean**2, 0))
         return cls(mean.tolist(), np.where(std > 1e-6, std, 1.0).tolist(), **kwargs)
 
-    def call(self, frames: Any) -> Any:
-        """float [B, T, M] to the same."""
+    def call(self, frames: Any, mask: Any = None) -> Any:
+        """float [B, T, M] to the same, whatever the mask is."""
+        del mask
         mean, std = (ops.cast(numbers, frames.dtype) for numbers in (self.mean, self.std))
         return (frames - mean) / std
 
-    def compute_output_shape(self, frames_shape: Any) -> Any:
+    def compute_output_shape(self, frames_shape: Any, mask_shape: Any = None) -> Any:
         return frames_shape
 
     def get_config(self) -> dict[str, Any]:

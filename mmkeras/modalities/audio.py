@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmkeras.contracts.modality import Modality, TensorSpec
-from mmkeras.sound import resample, reverberate, room_response, trim_silence, wav
+from mmkeras.sound import loud_part, resample, reverberate, room_response, wav
 from mmkeras.sound.resampling import reach_s
 from mmkeras.sound.transcoding import all_to_wav
 
@@ -159,6 +159,10 @@ class Audio(Modality):
             "length": TensorSpec((), "int32"),
         }
 
+    def origins(self) -> dict[str, TensorSpec]:
+        """`start_s`: float32 [], the second of the recording at which the waveform begins."""
+        return {"start_s": TensorSpec((), "float32")}
+
     def preprocess(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """One WAV file (string []) to `waveform` (float32 [S]) and `length` (int32 [], samples).
 
@@ -166,6 +170,22 @@ class Audio(Modality):
             tf.errors.InvalidArgumentError: the bytes are no WAV file, hold sound in a compressed
                 form, contradict themselves or are cut off, or a sample is not finite.
         """
+        made = self._read(raw)
+        return {name: made[name] for name in self.specs()}
+
+    def preprocess_batch(self, raw: tf.Tensor, origins: bool = False) -> dict[str, tf.Tensor]:
+        """See `Modality.preprocess_batch`."""
+        specs = self.specs() | (self.origins() if origins else {})
+        signature = {name: tf.TensorSpec(spec.shape, spec.dtype) for name, spec in specs.items()}
+
+        def read(raw: tf.Tensor) -> dict[str, tf.Tensor]:
+            made = self._read(raw)
+            return {name: made[name] for name in specs}
+
+        return tf.map_fn(read, raw, fn_output_signature=signature)
+
+    def _read(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """One recording's tensors, origins among them."""
 
         def read() -> tf.Tensor:
             sound, rate = wav.decode(raw, self._decoded_s)
@@ -177,9 +197,11 @@ class Audio(Modality):
 
         present = tf.strings.length(raw) > 0
         sound = tf.cond(present, read, lambda: tf.zeros([0]))[: self.num_samples]
+        begin = tf.constant(0)
         if self.trim_db is not None:
-            sound = trim_silence(sound, self.sample_rate, self.trim_db)
-        return self._padded(sound)
+            begin, end = loud_part(sound, self.sample_rate, self.trim_db)
+            sound = sound[begin:end]
+        return self._padded(sound) | {"start_s": tf.cast(begin, tf.float32) / self.sample_rate}
 
     def absent(self) -> dict[str, np.ndarray]:
         """Silence of length 0."""

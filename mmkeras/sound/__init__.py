@@ -2,6 +2,6 @@
 
 from mmkeras.sound.resampling import resample
 from mmkeras.sound.reverberation import reverberate, room_response
-from mmkeras.sound.silence import trim_silence
+from mmkeras.sound.silence import loud_part, trim_silence
 
-__all__ = ["resample", "reverberate", "room_response", "trim_silence"]
+__all__ = ["loud_part", "resample", "reverberate", "room_response", "trim_silence"]

@@ -28,9 +28,9 @@ def check_task(task: Task, steps: int = 200) -> None:
 
     It writes and reads its configuration; makes equal targets of labels and of none, and names an
     unknown label; prepares samples repeatably; its head takes `Tokens` of any widths, absent ones
-    among them, with hints and without, and looks at no masked place; its loss is one number for each sample; its metrics
-    and `decode` work, also in a graph; and a tiny model learns a batch by heart, answers what it
-    learned, and answers the same when it was saved and loaded.
+    among them, with hints and without, and looks at no masked place; its loss is one number for
+    each sample; its metrics and `decode` work, also in a graph; and a tiny model learns a batch by
+    heart, answers what it learned, and answers the same when it was saved and loaded.
 
     Args:
         task: any instance, such as `tiny()`.

@@ -1,18 +1,16 @@
 """`Conformer`: what a chunk hears, and what it refuses."""
 
-import keras
 import numpy as np
 import pytest
 
 from mmkeras.encoders import Conformer
-from mmkeras.layers import AudioStem, Size
+from mmkeras.layers import AudioStem, GlobalNormalization, Size
 from mmkeras.modalities import Audio
 
 SIZE = Size(dim=16, depth=2, num_heads=2, mlp_dim=32)
 AUDIO = Audio(sample_rate=8_000, seconds=1.0)
 RNG = np.random.default_rng(0)
 WAVEFORM = RNG.uniform(-0.1, 0.1, (1, 8_000)).astype("float32")
-GLOBAL = {"mean": -4.0, "variance": 9.0}
 
 
 def chunked(chunk=4, left_chunks=1):
@@ -21,7 +19,7 @@ def chunked(chunk=4, left_chunks=1):
         SIZE,
         kernel_size=3,
         num_mels=16,
-        normalization=keras.layers.Normalization(**GLOBAL),
+        normalization=GlobalNormalization([-4.0] * 16, [3.0] * 16),
         chunk=chunk,
         left_chunks=left_chunks,
     )
@@ -65,7 +63,7 @@ def test_what_cannot_be_heard_in_chunks():
     stem = AudioStem(16, 8_000, num_mels=16)
     with pytest.raises(ValueError, match="normalization"):
         Conformer(stem, SIZE.conformer_stack(causal=True), chunk=4)
-    stem = AudioStem(16, 8_000, 16, normalization=keras.layers.Normalization(**GLOBAL))
+    stem = AudioStem(16, 8_000, 16, normalization=GlobalNormalization([-4.0] * 16, [3.0] * 16))
     with pytest.raises(ValueError, match="block_0"):
         Conformer(stem, SIZE.conformer_stack(), chunk=4)
     with pytest.raises(ValueError, match="chunk must be"):
