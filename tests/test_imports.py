@@ -98,6 +98,7 @@ OPTIONAL = {
     "resvg_py",
     "scipy",
     "sklearn",
+    "soundfile",
     "tensorflow_datasets",
     "tensorflow_serving",
 }

@@ -158,6 +158,64 @@ class TestSoundOfOtherFormats:
             answer(Fields({"voice": AUDIO}), TASKS, predict, {"voice": cells[3][:300]})
 
 
+class TestOddSound:
+    """Files as they come: what is heard of them, or the file that is named."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        rng = np.random.default_rng(0)
+        speech = np.float32(rng.uniform(-0.5, 0.5, 600))
+        hour = np.zeros(8_000 * 3_600, "float32")
+        hour[:800], hour[8_000:] = 0.25, np.nan
+        bad = speech.copy()
+        bad[7] = np.nan
+        for name, sound in {
+            "silent": np.zeros(600),
+            "clipped": np.sign(speech),
+            "one": speech[:1],
+            "hour": hour,
+            "dead": np.stack([speech, np.zeros(600)], axis=1),
+            "nan": bad,
+        }.items():
+            soundfile.write(tmp_path / f"{name}.wav", sound, 8_000, "FLOAT")
+        soundfile.write(tmp_path / "law.wav", speech, 8_000, "ULAW")
+        raw = (tmp_path / "silent.wav").read_bytes()
+        (tmp_path / "cut.wav").write_bytes(raw[:-100])
+        rate = raw.index(b"fmt ") + 12
+        (tmp_path / "rate.wav").write_bytes(raw[:rate] + b"\0" * 4 + raw[rate + 4 :])
+        return tmp_path, speech
+
+    def test_is_heard_as_it_is(self, folder):
+        folder, speech = folder
+        names = ["silent", "clipped", "one", "hour", "dead", "law"]
+        table = Table([{"voice": f"{name}.wav"} for name in names], folder=folder)
+        (inputs,) = pipeline(table, {"voice": AUDIO}, batch_size=9)
+        assert inputs["voice_length"].numpy().tolist() == [600, 600, 1, 800, 600, 600]
+        silent, clipped, one, hour, dead, law = inputs["voice_waveform"].numpy()
+        assert not silent.any()
+        np.testing.assert_array_equal(clipped[:600], np.sign(speech))
+        assert one[0] == speech[0]
+        assert (hour == 0.25).all()
+        # The live channel, as loud as alone.
+        np.testing.assert_array_equal(dead[:600], speech)
+        # Mu-law: 14 bits, of which the upper five count.
+        np.testing.assert_allclose(law[:600], speech, rtol=1 / 30, atol=1e-3)
+
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [
+            ("nan", "sample 7 of the WAV file is not finite"),
+            ("cut", "the WAV file declares 2400 bytes of sound and holds 2300: it is cut off"),
+            ("rate", "the WAV file declares 0 samples a second; 1000 to 1000000 can be read"),
+        ],
+    )
+    def test_that_cannot_be_heard_is_named(self, folder, name, told):
+        table = Table([{"voice": "one.wav"}, {"voice": f"{name}.wav"}], folder=folder[0])
+        with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+            list(pipeline(table, {"voice": AUDIO}))
+        assert f"sample 2, field ‘voice’ (‘{name}.wav’): {told}" in reason_of(caught.value)
+
+
 class TestOrder:
     def test_shuffle_differs_by_epoch_and_repeats_by_seed(self):
         table = Table(numbered(60))

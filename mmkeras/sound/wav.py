@@ -133,14 +133,16 @@ def _mu_law_levels() -> np.ndarray:
     """float32 [256], by code; ITU-T G.711, table 2, at a full scale of 2^15."""
     sign, exponent, mantissa = _companded(~np.arange(256))
     # All bits of a code are inverted, its sign among them.
-    return np.float32(-sign * (((8 * mantissa + 132) << exponent) - 132) / 2**15)
+    levels = -sign * (((8 * mantissa + 132) << exponent) - 132)
+    return (levels / 2**15).astype("float32")
 
 
 def _a_law_levels() -> np.ndarray:
     """float32 [256], by code; ITU-T G.711, table 1, at a full scale of 2^15."""
     sign, exponent, mantissa = _companded(np.arange(256) ^ 0x55)
     straight = 16 * mantissa + 8 + np.where(exponent > 0, 256, 0)
-    return np.float32(sign * (straight << np.maximum(exponent - 1, 0)) / 2**15)
+    levels = sign * (straight << np.maximum(exponent - 1, 0))
+    return (levels / 2**15).astype("float32")
 
 
 class _Header(NamedTuple):

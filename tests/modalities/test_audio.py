@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from mmkeras.modalities.audio import Audio
 from mmkeras.sound import wav
+from mmkeras.testing import check_modality
 
 RNG = np.random.default_rng(0)
 AUDIO = Audio.tiny()
@@ -263,6 +264,12 @@ def test_serialises():
     assert keras.saving.deserialize_keras_object(config) == audio
     assert Audio.from_config(audio.get_config()) == audio
     assert audio.num_samples == 12_000
+
+
+def test_keeps_its_contract_with_every_change_it_can_make():
+    check_modality(
+        Audio(sample_rate=8_000, seconds=0.1, trim_db=20.0, min_snr_db=5.0, reverb_s=0.3)
+    )
 
 
 def test_silence_around_a_recording_is_cut_on_request():
