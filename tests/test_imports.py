@@ -39,6 +39,7 @@ RANKS = (
         "mixes",
         "rows",
         "renaming",
+        "spoken",
         "openmoji",
         "pictures",
         "repairs",

@@ -20,16 +20,63 @@ from mmkeras import espeak, openmoji
 from mmkeras.families import drawn
 from mmkeras.openmoji import CREDITS
 from mmkeras.prepared import prepared
-from mmkeras.spoken import SAMPLE_RATE, spoken
+from mmkeras.spoken import spoken
 
 #: The letters of transcripts, in the order of their ids.
 ALPHABET = " 'abcdefghijklmnopqrstuvwxyz"
 _ACCENTS = ("en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan")
-_SPEAKERS = (
-    "f1 f2 f3 f4 m1 m2 m3 m4 m7 m8 Alex Andrea Andy Annie Diogo Gene Hugo Jacky Lee Mario Michael "
-    "Mike adam anika antonio aunty belinda benjamin caleb david ed edward grandma ian iven john "
-    "kaukovalta linda marcelo max michel norbert paul quincy rob shelby steph travis victor zac"
-).split()
+_SPEAKERS = [
+    "f1",
+    "f2",
+    "f3",
+    "f4",
+    "m1",
+    "m2",
+    "m3",
+    "m4",
+    "m7",
+    "m8",
+    "Alex",
+    "Andrea",
+    "Andy",
+    "Annie",
+    "Diogo",
+    "Gene",
+    "Hugo",
+    "Jacky",
+    "Lee",
+    "Mario",
+    "Michael",
+    "Mike",
+    "adam",
+    "anika",
+    "antonio",
+    "aunty",
+    "belinda",
+    "benjamin",
+    "caleb",
+    "david",
+    "ed",
+    "edward",
+    "grandma",
+    "ian",
+    "iven",
+    "john",
+    "kaukovalta",
+    "linda",
+    "marcelo",
+    "max",
+    "michel",
+    "norbert",
+    "paul",
+    "quincy",
+    "rob",
+    "shelby",
+    "steph",
+    "travis",
+    "victor",
+    "zac",
+]
 #: Voices of each split. Those that are held out speak accents that are known, but for
 #: `test_accent`, whose accent is new too.
 VOICES = {
@@ -38,13 +85,31 @@ VOICES = {
     "test": tuple(f"{accent}+{speaker}" for accent in _ACCENTS for speaker in ("f5", "m6")),
     "test_accent": ("en-gb-x-gbcwmd+f5", "en-gb-x-gbcwmd+m6"),
 }
-_NUMBERS = dict(enumerate("zero one two three four five six seven eight nine ten".split()))
+_NUMBERS = dict(
+    enumerate(
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    )
+)
 _ORDINALS = {"1st": "first", "2nd": "second", "3rd": "third"}
 #: Scripts whose characters' names are made of syllables and numbers.
-_SYLLABLES = (
-    "CJK HANGUL EGYPTIAN CUNEIFORM ANATOLIAN TANGUT BAMUM KHITAN NUSHU YI VAI LINEAR MENDE "
-    "CANADIAN ETHIOPIC SIGNWRITING"
-).split()
+_SYLLABLES = [
+    "CJK",
+    "HANGUL",
+    "EGYPTIAN",
+    "CUNEIFORM",
+    "ANATOLIAN",
+    "TANGUT",
+    "BAMUM",
+    "KHITAN",
+    "NUSHU",
+    "YI",
+    "VAI",
+    "LINEAR",
+    "MENDE",
+    "CANADIAN",
+    "ETHIOPIC",
+    "SIGNWRITING",
+]
 
 
 class EmojiSpeech(tfds.core.GeneratorBasedBuilder):
@@ -102,9 +167,7 @@ class EmojiSpeech(tfds.core.GeneratorBasedBuilder):
         times = 1 if is_tiny else 4
         few = names["train"][:: 8 if is_tiny else 3]
         return {
-            "train": self._generate_examples(
-                [*names["train"] * times, *pairs], VOICES["train"]
-            ),
+            "train": self._generate_examples([*names["train"] * times, *pairs], VOICES["train"]),
             "validation": self._generate_examples(names["validation"], VOICES["validation"]),
             "test_voice": self._generate_examples(few, VOICES["test"]),
             "test": self._generate_examples(names["test"], VOICES["test"]),

@@ -27,9 +27,7 @@ def trim_silence(waveform: tf.Tensor, sample_rate: int, top_db: float) -> tf.Ten
     return waveform[begin:end]
 
 
-def loud_part(
-    waveform: tf.Tensor, sample_rate: int, top_db: float
-) -> tuple[tf.Tensor, tf.Tensor]:
+def loud_part(waveform: tf.Tensor, sample_rate: int, top_db: float) -> tuple[tf.Tensor, tf.Tensor]:
     """Between which samples a waveform is not silent.
 
     A frame of 25 ms stands around every tenth millisecond. It is loud where its energy is at most

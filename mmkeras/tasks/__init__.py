@@ -6,6 +6,7 @@ from mmkeras.tasks.masked_language_model import MaskedLanguageModel
 from mmkeras.tasks.object_detection import ObjectDetection
 from mmkeras.tasks.regression import Regression
 from mmkeras.tasks.semantic_segmentation import SemanticSegmentation
+from mmkeras.tasks.speech_recognition import SpeechRecognition
 from mmkeras.tasks.token_classification import TokenClassification
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "ObjectDetection",
     "Regression",
     "SemanticSegmentation",
+    "SpeechRecognition",
     "TokenClassification",
 ]

@@ -1,0 +1,64 @@
+"""What is said, in letters: names of emoji, spoken by many voices.
+
+mmkeras train emoji_speech --out runs/emoji_speech
+"""
+
+from collections.abc import Mapping
+
+from mmkeras.contracts import Source
+from mmkeras.datasets.emoji_speech import ALPHABET, prepare
+from mmkeras.encoders import Conformer
+from mmkeras.fusions import Late
+from mmkeras.layers import GlobalNormalization, Size, SpecAugment
+from mmkeras.modalities import Audio
+from mmkeras.model import MultimodalModel
+from mmkeras.sources import TFDS
+from mmkeras.tasks import SpeechRecognition
+from mmkeras.tokenizers import CharacterTokenizer
+from mmkeras.training import Recipe
+
+_SIZE = Size(dim=144, depth=4, num_heads=4, mlp_dim=576)
+
+
+def sources() -> Mapping[str, Source]:
+    """The embedded speech, made on first use."""
+    builder = prepare()
+    parts = ("train", "validation", "test_voice", "test", "test_accent")
+    return {part: TFDS(builder, part) for part in parts}
+
+
+def model(train: Source) -> MultimodalModel:
+    """A Conformer that hears 0.58 s at a time, and what was before: it can listen to a stream."""
+    del train
+    speech = Audio(seconds=4.0, gain_db=6.0, delay_s=0.1, speed=0.1, min_snr_db=20.0)
+    encoder = Conformer.for_modality(
+        speech,
+        _SIZE,
+        kernel_size=9,
+        num_mels=64,
+        # Letters follow each other fast: a token stands for 24 ms.
+        hop_s=0.006,
+        # Of the log-mel frames of speech, roughly.
+        normalization=GlobalNormalization([-4.0] * 64, [4.0] * 64),
+        augmentation=SpecAugment(time_masks=2, time_width=20, frequency_width=12),
+        chunk=24,
+        left_chunks=4,
+    )
+    letters = CharacterTokenizer(("<pad>", "<unk>", *ALPHABET))
+    return MultimodalModel(
+        fields={"speech": speech},
+        tasks={"text": SpeechRecognition(letters, field="speech", max_tokens=80)},
+        encoders={"speech": encoder},
+        fusion=Late(_SIZE.dim),
+    )
+
+
+recipe = Recipe(
+    name="emoji_speech",
+    sources=sources,
+    model=model,
+    epochs=11,
+    batch_size=32,
+    learning_rate=1.5e-3,
+    pipeline={"buckets": {"speech": [16_000, 20_000, 24_000, 32_000]}},
+)

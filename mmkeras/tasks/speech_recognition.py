@@ -1,0 +1,396 @@
+"""`SpeechRecognition`: what is said in a recording."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from mmkeras.contracts.refusal import readable, refuse
+from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
+from mmkeras.decoding.ctc_greedy import ctc_greedy
+from mmkeras.losses.ctc import alignable, ctc_loss
+from mmkeras.tokenizers.character_tokenizer import CharacterTokenizer
+from mmkeras.tokenizers.subwords import SubwordTokenizer
+from mmkeras.tokens import Layout, Tokens
+
+UNKNOWN = ("raise", "drop", "keep")
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+@dataclasses.dataclass(frozen=True)
+class SpeechRecognition(Task):
+    """What is said in a recording, as text, with the time of every word and every piece.
+
+    Each token of the recording, a step in time, says by itself which piece of text is heard, or
+    none; the loss is that of all ways to spread a text over the steps (Graves et al. 2006,
+    "Connectionist Temporal Classification"). So no label says when what is said.
+
+    A label is a text. White space around it is no part of it, and a label of white space alone says
+    that nothing is said; None, or an empty label, says that nobody listened. A text that has more
+    pieces than its recording has steps (two equal pieces in a row need a step between them) teaches
+    nothing; the metric `unalignable` is the share of such labels.
+
+    Outputs: `logits`, float [B, T, K], class 0 being "nothing", and `times`, float [B, T, 2], the
+    seconds at which each step begins and ends, -1 behind the recording. Concluded: `token_ids`
+    [B, T], 0 behind the last piece, their `starts_s` and `ends_s`, and `score` [B]. Answer: `text`,
+    `score` (the mean probability of its steps), `words` and `pieces`, lists of dicts with `text`,
+    `start_s`, `end_s`.
+
+    Args:
+        tokenizer: cuts texts into pieces: characters, sub-words or bytes; `adapt` learns one.
+        field: the recording.
+        max_tokens: L, the most pieces that a label may have.
+        unknown: what is done about what the tokenizer does not know: `"raise"` an error, `"drop"`
+            it, or `"keep"` its piece for the unknown.
+        dropout: fraction of the tokens' features dropped in training.
+
+    Raises:
+        ValueError: an argument is out of its range.
+
+    Example:
+
+    >>> task = SpeechRecognition(CharacterTokenizer(("<pad>", "<unk>", "a", "b")), max_tokens=4)
+    >>> task.target(tf.constant(" ab ")).numpy()
+    array([2, 3, 0, 0], dtype=int32)
+    """
+
+    reads: ClassVar[frozenset[str]] = frozenset({"start_s"})
+
+    tokenizer: SubwordTokenizer
+    field: str = "speech"
+    max_tokens: int = 200
+    unknown: str = "raise"
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        if not isinstance(self.tokenizer, SubwordTokenizer):
+            raise ValueError(
+                f"SpeechRecognition: tokenizer is {self.tokenizer!r}; it has to be a tokenizer "
+                "that can put texts together again, such as CharacterTokenizer(vocabulary)."
+            )
+        if self.max_tokens < 1:
+            raise ValueError(
+                f"SpeechRecognition: max_tokens is {self.max_tokens}; it has to be at least 1."
+            )
+        if self.unknown not in UNKNOWN:
+            raise ValueError(
+                f"SpeechRecognition: unknown is {self.unknown!r}; it has to be one of "
+                f"{list(UNKNOWN)}."
+            )
+
+    @classmethod
+    def adapt(
+        cls,
+        source: Any,
+        column: str,
+        vocabulary_size: int = 1_000,
+        tokenizer: type[SubwordTokenizer] = CharacterTokenizer,
+        normalization: Sequence[str] = ("lowercase",),
+        **kwargs: Any,
+    ) -> Self:
+        """The task whose tokenizer is learned from a column of transcripts.
+
+        Args:
+            source: the training samples.
+            column: the column of transcripts.
+            vocabulary_size: the most pieces there may be.
+            tokenizer: the kind of tokenizer.
+            normalization: what is done to characters before; see the tokenizer.
+            **kwargs: further arguments of the constructor, such as `field`.
+
+        Raises:
+            ValueError: the column holds no text.
+
+        Example:
+
+        >>> from mmkeras.sources import Table
+        >>> table = Table([{"said": "To be"}, {"said": None}])
+        >>> SpeechRecognition.adapt(table, "said").tokenizer.vocabulary
+        ('<pad>', '<unk>', ' ', 'b', 'e', 'o', 't')
+        """
+        texts = [t for t in source.column(column, _encoded).as_numpy_iterator() if t.strip()]
+        if not texts:
+            raise ValueError(f"column {column!r} of {source!r} holds no text to learn from.")
+        learned = tokenizer.learn(texts, vocabulary_size, normalization=tuple(normalization))
+        return cls(learned, **kwargs)
+
+    @property
+    def points_into(self) -> tuple[str, ...]:
+        """The recording: answers tell when what was said."""
+        return (self.field,)
+
+    @functools.cached_property
+    def _shift(self) -> int:
+        """How much higher classes are than ids, so that class 0 is "nothing"."""
+        return 0 if self.tokenizer.pad_id == 0 else 1
+
+    @property
+    def num_classes(self) -> int:
+        """K, "nothing" included."""
+        return self.tokenizer.vocabulary_size + self._shift
+
+    def encode(self, value: Any) -> bytes:
+        """A text, or its UTF-8 bytes; None and NaN give `b""`."""
+        return _encoded(value)
+
+    def target(self, raw: tf.Tensor, origins: Tensors = NO_ORIGINS) -> tf.Tensor:
+        """int32 [L]: the classes of the pieces, 0 behind them. See `Task.target`."""
+        del origins
+        ids = self.tokenizer.tokenize(tf.strings.strip(raw)[None]).flat_values
+        unknown = self.tokenizer.unknown_id
+        if unknown is not None and self.unknown != "keep":
+            strange = ids == unknown
+            if self.unknown == "raise":
+                with refuse(
+                    tf.reduce_any(strange),
+                    "the transcript {} holds what the tokenizer does not know; learn it from all "
+                    "transcripts, or choose unknown='drop' or unknown='keep'.",
+                    readable(raw),
+                ):
+                    ids = tf.identity(ids)
+            else:
+                ids = tf.boolean_mask(ids, ~strange)
+        count = tf.size(ids)
+        with refuse(
+            count > self.max_tokens,
+            "the transcript {} has {} pieces, more than max_tokens={}; cut the recording, or raise "
+            "max_tokens.",
+            readable(raw),
+            count,
+            tf.constant(self.max_tokens),
+        ):
+            padded = tf.pad(ids + self._shift, [[0, self.max_tokens - count]])
+        return tf.ensure_shape(padded, [self.max_tokens])
+
+    def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
+        """Scores of all pieces at each step of the recording."""
+        step_s = layouts.get(self.field, Layout()).step_s
+        if not step_s:
+            raise ValueError(
+                f"SpeechRecognition listens to field {self.field!r}, whose encoder makes tokens "
+                "that are no steps in time; use a Conformer or an AudioTransformer for it."
+            )
+        return SpeechRecognitionHead(self.field, step_s, self.num_classes, self.dropout, name=name)
+
+    def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
+        """The negative log-likelihood of each text, divided by the number of its pieces."""
+        losses = ctc_loss(outputs["logits"], outputs["times"][..., 0] >= 0, target)
+        pieces = ops.cast(ops.sum(ops.cast(target > 0, "int32"), axis=1), losses.dtype)
+        return losses / ops.maximum(pieces, 1.0)
+
+    def metrics(self) -> dict[str, list[keras.metrics.Metric]]:
+        """How many pieces are wrong, missing or too many, and how many labels do not fit."""
+        return {"": [Unalignable(name="unalignable")]}
+
+    def conclude(self, outputs: dict[str, Any]) -> dict[str, Any]:
+        """The pieces of the likeliest class of each step, in time; see `ctc_greedy`.
+
+        `token_ids` int32 [B, T], 0 behind the last piece; `starts_s` and `ends_s`, float [B, T];
+        `score`, float [B].
+        """
+        begins, ends = outputs["times"][..., 0], outputs["times"][..., 1]
+        found = ctc_greedy(outputs["logits"], begins >= 0)
+        there = found.token_ids > 0
+        starts = ops.take_along_axis(begins, found.starts, axis=1)
+        ends = ops.take_along_axis(ends, ops.maximum(found.ends - 1, 0), axis=1)
+        steps = ops.sum(ops.cast(begins >= 0, "float32"), axis=1)
+        return {
+            "token_ids": found.token_ids,
+            "starts_s": ops.where(there, starts, 0.0),
+            "ends_s": ops.where(there, ends, 0.0),
+            "score": ops.exp(found.scores / ops.maximum(steps, 1.0)),
+        }
+
+    def decode(
+        self, outputs: dict[str, tf.Tensor], origins: Tensors = NO_ORIGINS
+    ) -> dict[str, tf.Tensor]:
+        """`text` string [B], `score` float [B]; pieces, string [B, M], and words, with their times.
+
+        Where there are fewer pieces or words than M, their text is empty. Seconds are those of the
+        recording, from its beginning.
+        """
+        found = self.conclude(outputs)
+        ids, offset = found["token_ids"], origins[self.field]["start_s"][:, None]
+        lengths = tf.reduce_sum(tf.cast(ids > 0, tf.int32), axis=1)
+        # As many columns as the longest has pieces.
+        ids = ids[:, : tf.reduce_max(lengths)]
+        pieces = tf.RaggedTensor.from_tensor(ids - self._shift, lengths)
+        starts, ends = (
+            found[name][:, : tf.shape(ids)[1]] + offset for name in ("starts_s", "ends_s")
+        )
+        text, word = _words_of(pieces, self.tokenizer)
+        words = tf.strings.split(text).to_tensor("")
+        count = tf.shape(words)[1]
+        # What is no part of a word, such as a blank, goes behind the last one, which is cut off.
+        segment = tf.where(word >= 0, word, count)
+        segment += tf.range(tf.shape(ids)[0])[:, None] * (count + 1)
+
+        def of_words(seconds: tf.Tensor, combine: Any) -> tf.Tensor:
+            flat = [tf.reshape(each, [-1]) for each in (seconds, segment)]
+            made = combine(*flat, tf.shape(ids)[0] * (count + 1))
+            return tf.where(words == "", 0.0, tf.reshape(made, [-1, count + 1])[:, :count])
+
+        there = ids > 0
+        return {
+            "text": text,
+            "score": found["score"],
+            "words": words,
+            "word_starts_s": of_words(starts, tf.math.unsorted_segment_min),
+            "word_ends_s": of_words(ends, tf.math.unsorted_segment_max),
+            "pieces": tf.where(there, _alone(ids - self._shift, self.tokenizer), ""),
+            "piece_starts_s": tf.where(there, starts, 0.0),
+            "piece_ends_s": tf.where(there, ends, 0.0),
+        }
+
+    def read(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """`text`, `score`, and the lists `words` and `pieces`."""
+
+        def timed(kind: str) -> list[dict[str, Any]]:
+            starts, ends = answer[f"{kind}_starts_s"], answer[f"{kind}_ends_s"]
+            rows = zip(answer[f"{kind}s"], starts, ends, strict=True)
+            return [{"text": text, "start_s": s, "end_s": e} for text, s, e in rows if text]
+
+        return {
+            "text": answer["text"],
+            "score": answer["score"],
+            "words": timed("word"),
+            "pieces": timed("piece"),
+        }
+
+    def scores(self, answers: Sequence[Any], labels: Sequence[bytes]) -> dict[str, float]:
+        """Word and character error rate, `wer` and `cer`; see `mmkeras.metrics.error_rate`.
+
+        Labels are compared as the tokenizer would write them, in small letters where it knows no
+        others.
+        """
+        from mmkeras.metrics.error_rate import error_rate
+
+        ids = [self.target(tf.constant(label)).numpy() for label in labels]
+        rows = tf.ragged.constant([row[row > 0] - self._shift for row in ids], dtype=tf.int32)
+        said = [text.decode() for text in self.tokenizer.detokenize(rows).numpy()]
+        heard = [answer["text"] for answer in answers]
+        return {
+            "wer": error_rate(said, heard, "words").rate,
+            "cer": error_rate(said, heard, "characters").rate,
+        }
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Two letters."""
+        return cls(CharacterTokenizer(("<pad>", "<unk>", "a", "b")), max_tokens=3, dropout=0.0)
+
+    def labels(self) -> list[bytes]:
+        """Texts that fit the first samples of `Audio`."""
+        return [b"ab", b"b", b"a"]
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class SpeechRecognitionHead(keras.layers.Layer):
+    """`{field: Tokens}` to `logits`, float32 [B, T, K], and `times`, float32 [B, T, 2].
+
+    The times are the seconds at which each step begins and ends, -1 at masked places.
+
+    Args:
+        field: the recording.
+        step_s: seconds between the beginnings of two tokens.
+        num_classes: K.
+        dropout: fraction of the tokens' features dropped in training.
+    """
+
+    def __init__(
+        self, field: str, step_s: float, num_classes: int, dropout: float = 0.0, **kwargs: Any
+    ):
+        super().__init__(**kwargs)
+        self.field, self.step_s, self.num_classes = field, step_s, num_classes
+        policy = self.dtype_policy
+        self.dropout = keras.layers.Dropout(dropout, dtype=policy)
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm", dtype=policy)
+        self.projection = keras.layers.Dense(num_classes, name="projection", dtype=policy)
+
+    def build(self, tokens_shape: Mapping[str, Tokens]) -> None:
+        width = tokens_shape[self.field].values[-1]
+        self.norm.build((None, None, width))
+        self.projection.build((None, None, width))
+
+    def call(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> dict[str, Any]:
+        values, mask = tokens[self.field]
+        logits = self.projection(self.dropout(self.norm(values), training=training))
+        mask = mask[..., None]
+        steps = ops.arange(ops.shape(values)[1], dtype="float32")[None, :, None]
+        steps = (steps + ops.convert_to_tensor([0.0, 1.0])) * self.step_s
+        return {
+            "logits": ops.where(mask, ops.cast(logits, "float32"), 0.0),
+            "times": ops.where(mask, steps, -1.0),
+        }
+
+    def compute_output_spec(
+        self, tokens: Mapping[str, Tokens], training: bool | None = None
+    ) -> Any:
+        shape = tokens[self.field].mask.shape
+        widths = {"logits": self.num_classes, "times": 2}
+        return {n: keras.KerasTensor((*shape, w), dtype="float32") for n, w in widths.items()}
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "field": self.field,
+            "step_s": self.step_s,
+            "num_classes": self.num_classes,
+            "dropout": self.dropout.rate,
+        }
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class Unalignable(keras.metrics.Mean):
+    """The share of labels that have more pieces than their recordings have steps for.
+
+    Such a label teaches nothing: cut the text, or shorten steps, or use larger pieces.
+    """
+
+    def __init__(self, name: str = "unalignable", dtype: Any = None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Counts a batch: labels int [B, L], and the outputs of the task."""
+        fits = alignable(y_pred["times"][..., 0] >= 0, y_true)
+        super().update_state(1.0 - ops.cast(fits, "float32"), sample_weight)
+
+
+def _encoded(value: Any) -> bytes:
+    if value is None or (isinstance(value, float) and value != value):
+        return b""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    raise TypeError(f"a transcript must be a text; got {value!r:.80}.")
+
+
+def _words_of(pieces: tf.RaggedTensor, tokenizer: SubwordTokenizer) -> tuple[tf.Tensor, tf.Tensor]:
+    """The texts of pieces (int32 [B, None]), string [B], and the word of each piece, int32 [B, M].
+
+    Any tokenizer can be asked what the text is up to each piece: a piece that adds a letter is part
+    of the last word that is there then. -1 where it adds none.
+    """
+    ids = pieces.to_tensor(0)
+    count = tf.shape(ids)[1]
+    ends = tf.tile(tf.range(1, count + 1), tf.shape(ids)[:1])
+    upto = tf.RaggedTensor.from_tensor(tf.repeat(ids, count, axis=0), ends)
+    texts = tf.strings.strip(tokenizer.detokenize(upto))
+    words = tf.strings.split(texts).row_lengths()
+    texts = tf.reshape(texts, tf.shape(ids))
+    adds = texts != tf.concat([tf.zeros_like(texts[:, :1]), texts[:, :-1]], axis=1)
+    adds &= tf.sequence_mask(pieces.row_lengths(), count)
+    word = tf.reshape(tf.cast(words, tf.int32), tf.shape(ids)) - 1
+    whole = tf.strings.strip(tokenizer.detokenize(pieces))
+    return whole, tf.where(adds, word, -1)
+
+
+def _alone(ids: tf.Tensor, tokenizer: SubwordTokenizer) -> tf.Tensor:
+    """The text of each piece by itself: int32 [B, M] to string [B, M]."""
+    texts = tokenizer.detokenize(tf.reshape(tf.maximum(ids, 0), [-1, 1]))
+    return tf.reshape(texts, tf.shape(ids))

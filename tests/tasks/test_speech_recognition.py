@@ -1,0 +1,123 @@
+"""`SpeechRecognition`: labels to classes, and steps to words with their times."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import mmkeras as mm
+from mmkeras.answers import decode
+from mmkeras.tasks import SpeechRecognition
+from mmkeras.tokenizers import ByteTokenizer, CharacterTokenizer, WordPiece
+from mmkeras.tokens import Layout
+
+LETTERS = CharacterTokenizer(("<pad>", "<unk>", " ", "a", "b", "c"))
+TASK = SpeechRecognition(LETTERS, max_tokens=8)
+
+
+def heard(task, path, length=None, start_s=0.0):
+    """The answer for the classes of each step, of 0.1 s."""
+    count = len(path)
+    length = count if length is None else length
+    logits = 9.0 * np.eye(task.num_classes)[path][None]
+    times = np.stack([np.arange(count), np.arange(count) + 1], axis=-1)[None] * 0.1
+    times[:, length:] = -1.0
+    outputs = {"logits": tf.constant(logits, tf.float32), "times": tf.constant(times, tf.float32)}
+    origins = {"speech": {"start_s": tf.constant([start_s])}}
+    return decode({"text": task}, {"text": outputs}, origins)[0]["text"]
+
+
+def test_words_have_the_times_of_their_letters():
+    # a a - b " " - c c, then padding.
+    answer = heard(TASK, [3, 3, 0, 4, 2, 0, 5, 5, 3], length=8)
+    assert answer["text"] == "ab c"
+    words = [(w["text"], round(w["start_s"], 3), round(w["end_s"], 3)) for w in answer["words"]]
+    assert words == [("ab", 0.0, 0.4), ("c", 0.6, 0.8)]
+    pieces = [(p["text"], round(p["start_s"], 3), round(p["end_s"], 3)) for p in answer["pieces"]]
+    assert pieces == [("a", 0.0, 0.2), ("b", 0.3, 0.4), (" ", 0.4, 0.5), ("c", 0.6, 0.8)]
+    assert answer["score"] == pytest.approx(np.exp(9) / (np.exp(9) + 5), rel=1e-4)
+
+
+def test_times_are_those_of_the_recording_before_it_was_trimmed():
+    answer = heard(TASK, [0, 3, 0], start_s=2.0)
+    assert answer["words"] == [
+        {"text": "a", "start_s": pytest.approx(2.1), "end_s": pytest.approx(2.2)}
+    ]
+
+
+def test_blanks_without_words():
+    answer = heard(TASK, [2, 0, 2])
+    assert (answer["text"], answer["words"]) == ("", [])
+
+
+def test_subwords_and_bytes_make_words_too():
+    pieces = WordPiece(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "##s", "cat"))
+    answer = heard(SpeechRecognition(pieces), [5, 0, 6, 7])
+    assert answer["text"] == "reds cat"
+    assert [w["text"] for w in answer["words"]] == ["reds", "cat"]
+    assert answer["words"][0]["end_s"] == pytest.approx(0.3)
+
+    task = SpeechRecognition(ByteTokenizer())
+    classes = task.target(tf.constant("né 1")).numpy()
+    path = [step for kind in classes[classes > 0] for step in (kind, 0)]
+    assert [w["text"] for w in heard(task, path)["words"]] == ["né", "1"]
+
+
+@pytest.mark.parametrize(("unknown", "expected"), [("drop", [3, 4, 0, 0]), ("keep", [3, 1, 4, 0])])
+def test_what_the_tokenizer_does_not_know(unknown, expected):
+    task = SpeechRecognition(LETTERS, max_tokens=4, unknown=unknown)
+    assert task.target(tf.constant("aßb")).numpy().tolist() == expected
+
+
+def test_transcripts_that_are_wrong():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="does not know"):
+        TASK.target(tf.constant("abx"))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="9 pieces, more than max_tokens=8"):
+        TASK.target(tf.constant("abcabcabc"))
+    with pytest.raises(TypeError, match="transcript"):
+        TASK.encode(3)
+    assert not TASK.target(tf.constant("  ")).numpy().any()
+
+
+def test_one_bad_transcript_names_its_row_and_may_be_skipped():
+    audio = mm.Audio(sample_rate=8_000, seconds=0.5)
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 4_000)
+    table = mm.sources.Table(
+        [
+            {"speech": sound, "text": "ab"},
+            {"speech": sound, "text": "ax"},
+            {"speech": sound, "text": " "},
+            {"speech": sound, "text": None},
+        ]
+    )
+    fields, tasks = {"speech": audio}, {"text": TASK}
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"sample 2, field .text.*not know"):
+        list(mm.pipeline(table, fields, tasks))
+    with pytest.warns(mm.SkippedSamples, match="1 of 4"):
+        ((_, targets, weights),) = mm.pipeline(table, fields, tasks, on_error="skip", max_bad=0.5)
+    assert targets["text"].numpy()[:, :2].tolist() == [[3, 4], [0, 0], [0, 0]]
+    assert weights["text"].numpy().tolist() == [1.0, 1.0, 0.0]
+
+
+def test_labels_that_do_not_fit_are_counted_and_cost_nothing():
+    times = np.zeros((2, 2, 2), "float32")
+    outputs = {"logits": np.zeros((2, 2, TASK.num_classes), "float32"), "times": times}
+    target = np.array([[3, 3, 0], [3, 4, 0]])
+    loss = np.array(TASK.loss(target, outputs))
+    assert loss[0] == 0.0 and loss[1] > 0
+    metric = next(m for m in TASK.metrics()[""] if m.name == "unalignable")
+    metric.update_state(target, outputs)
+    assert float(metric.result()) == 0.5
+
+
+def test_error_rates_of_answers():
+    scores = TASK.scores([{"text": "ab c"}, {"text": "a"}], [b"ab c", b"a b"])
+    assert scores == {"wer": pytest.approx(1 / 4), "cer": pytest.approx(2 / 7)}
+
+
+def test_tokens_have_to_be_steps_in_time():
+    with pytest.raises(ValueError, match="no steps in time"):
+        TASK.head("text", {"speech": Layout()})
+    with pytest.raises(ValueError, match="unknown is 'guess'"):
+        SpeechRecognition(LETTERS, unknown="guess")
+    with pytest.raises(ValueError, match="max_tokens is 0"):
+        SpeechRecognition(LETTERS, max_tokens=0)
