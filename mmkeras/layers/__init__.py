@@ -13,4 +13,91 @@ from mmkeras.layers.decoder_block import DecoderBlockCache, TransformerDecoderBl
 from mmkeras.layers.encoder_block import TransformerEncoderBlock
 from mmkeras.layers.feed_forward import FeedForward
 from mmkeras.layers.field_projection import FieldProjection
+from mmkeras.layers.fundamental_frequency import FundamentalFrequency
 from mmkeras.layers.griffin_lim import GriffinLim
+from mmkeras.layers.kv_cache import KVCache, ProjectedSource
+from mmkeras.layers.layer_scale import LayerScale
+from mmkeras.layers.linear_chain import LinearChain
+from mmkeras.layers.masks import AttentionMask
+from mmkeras.layers.modality_dropout import ModalityDropout
+from mmkeras.layers.multi_head_attention import MultiHeadAttention
+from mmkeras.layers.pooling import (
+    AttentionPooling,
+    FieldPooling,
+    first_token,
+    masked_max,
+    masked_mean,
+)
+from mmkeras.layers.positions import (
+    GridPositions,
+    LearnedPositions,
+    SinusoidalPositions,
+    sinusoids,
+)
+from mmkeras.layers.relative_bias import RelativeBias
+from mmkeras.layers.residual import Residual
+from mmkeras.layers.rotary import GridRotaryPositions, RotaryPositions
+from mmkeras.layers.sizes import SIZES, Size, size_of
+from mmkeras.layers.spectrogram import LogMelSpectrogram, mel_filters
+from mmkeras.layers.stack import TransformerStack
+from mmkeras.layers.stochastic_depth import StochasticDepth
+from mmkeras.layers.tagging import TagScheme
+from mmkeras.layers.token_transformer import TokenState, TokenTransformer
+from mmkeras.layers.transformer import DecodingState, Transformer
+
+__all__ = [
+    "SIZES",
+    "ALiBi",
+    "AttentionBias",
+    "AttentionMask",
+    "AttentionPooling",
+    "Composite",
+    "ConformerBlock",
+    "ConformerConvolution",
+    "DecoderBlockCache",
+    "DecodingState",
+    "DenseBias",
+    "FeedForward",
+    "FieldPooling",
+    "FieldProjection",
+    "FundamentalFrequency",
+    "GridPositions",
+    "GridRotaryPositions",
+    "GriffinLim",
+    "KVCache",
+    "LayerScale",
+    "LearnedPositions",
+    "LinearChain",
+    "LogMelSpectrogram",
+    "ModalityDropout",
+    "MultiHeadAttention",
+    "ProjectedSource",
+    "RelativeBias",
+    "Residual",
+    "RotaryPositions",
+    "Sequences",
+    "SinusoidalPositions",
+    "Size",
+    "Step",
+    "StochasticDepth",
+    "TagScheme",
+    "TokenState",
+    "TokenTransformer",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderBlock",
+    "TransformerEncoderBlock",
+    "TransformerStack",
+    "attention_weights",
+    "autoregress",
+    "checkpointed",
+    "copied",
+    "dot_product_attention",
+    "first_token",
+    "masked_max",
+    "masked_mean",
+    "mel_filters",
+    "plain_attention",
+    "sinusoids",
+    "size_of",
+]
