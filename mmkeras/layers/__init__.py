@@ -10,6 +10,7 @@ from mmkeras.layers.composite import Composite, copied
 from mmkeras.layers.conformer import ConformerBlock, ConformerConvolution
 from mmkeras.layers.decoder import TransformerDecoder
 from mmkeras.layers.decoder_block import DecoderBlockCache, TransformerDecoderBlock
+from mmkeras.layers.durations import expand, hard_alignment, per_token_mean
 from mmkeras.layers.encoder_block import TransformerEncoderBlock
 from mmkeras.layers.feed_forward import FeedForward
 from mmkeras.layers.field_projection import FieldProjection
@@ -20,6 +21,11 @@ from mmkeras.layers.layer_scale import LayerScale
 from mmkeras.layers.linear_chain import LinearChain
 from mmkeras.layers.masks import AttentionMask
 from mmkeras.layers.modality_dropout import ModalityDropout
+from mmkeras.layers.monotonic_alignment import (
+    beta_binomial_log_prior,
+    log_attention,
+    monotonic_alignment,
+)
 from mmkeras.layers.multi_head_attention import MultiHeadAttention
 from mmkeras.layers.pooling import (
     AttentionPooling,
@@ -90,13 +96,19 @@ __all__ = [
     "TransformerStack",
     "attention_weights",
     "autoregress",
+    "beta_binomial_log_prior",
     "checkpointed",
     "copied",
     "dot_product_attention",
+    "expand",
     "first_token",
+    "hard_alignment",
+    "log_attention",
     "masked_max",
     "masked_mean",
     "mel_filters",
+    "monotonic_alignment",
+    "per_token_mean",
     "plain_attention",
     "sinusoids",
     "size_of",

@@ -1,7 +1,15 @@
 """Losses of each sample, in `keras.ops`."""
 
+from mmkeras.losses.alignment import binarization, forward_sum
 from mmkeras.losses.crf import crf_negative_log_likelihood
 from mmkeras.losses.cross_entropy import binary_cross_entropy, cross_entropy
 from mmkeras.losses.huber import huber
 
-__all__ = ["binary_cross_entropy", "crf_negative_log_likelihood", "cross_entropy", "huber"]
+__all__ = [
+    "binarization",
+    "binary_cross_entropy",
+    "crf_negative_log_likelihood",
+    "cross_entropy",
+    "forward_sum",
+    "huber",
+]

@@ -1,0 +1,81 @@
+"""Losses of alignments between the frames of a recording and the tokens of its text."""
+
+from typing import Any
+
+from keras import ops
+
+from mmkeras.layers.durations import hard_alignment
+from mmkeras.layers.monotonic_alignment import Paths
+
+
+def forward_sum(log_attention: Any, frame_mask: Any, token_mask: Any) -> Any:
+    """-log of the probability of all monotonic paths together, of each recording.
+
+    Source: Shih et al. 2021, "RAD-TTS", section 2.2; Badlani et al. 2022, "One TTS Alignment to
+    Rule Them All", equation 3. Its authors compute it as a CTC loss, with a blank of their own;
+    here it is the sum itself. Its gradients are the probabilities of the tokens in each frame,
+    computed in one more walk: so they are finite, and need no memory for the steps of the first.
+
+    Args:
+        log_attention: float [B, F, T], the log probability of each token in each frame; at masked
+            places anything.
+        frame_mask: bool [B, F], True = a frame that counts; these come first.
+        token_mask: bool [B, T], likewise.
+
+    Returns:
+        float32 [B]; 0, without gradients, where there is no token or fewer frames than tokens.
+
+    Raises:
+        ValueError: a shape or a dtype is another.
+
+    Example:
+
+    >>> import numpy as np
+    >>> attention = np.log([[[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]])
+    >>> masks = np.ones((1, 3), bool), np.ones((1, 2), bool)
+    >>> loss = forward_sum(attention, *masks)  # Two paths: -log(0.9 * 0.8 * (0.6 + 0.4))
+    >>> round(float(loss[0]), 4)
+    0.3285
+    """
+
+    @ops.custom_gradient
+    def value(log_attention: Any) -> tuple[Any, Any]:
+        paths = Paths.of(log_attention, frame_mask, token_mask)
+        after = paths.forward(ops.logaddexp)
+
+        def gradients(upstream: Any) -> Any:
+            weight = ops.where(paths.exist, upstream, 0.0)[:, None]
+            weight = ops.where(paths.counts[..., None], weight, 0.0)
+            weight = ops.where(token_mask, weight, 0.0)
+            found = ops.where(weight != 0.0, paths.posterior(after), 0.0)
+            return ops.transpose(-weight * found, (1, 0, 2))
+
+        return ops.where(paths.exist, -paths.log_total(after), 0.0), gradients
+
+    return value(ops.cast(log_attention, "float32"))
+
+
+def binarization(log_attention: Any, durations: Any) -> Any:
+    """-log of the probability that each frame belongs to the token it is given to, its mean.
+
+    Source: Badlani et al. 2022, "One TTS Alignment to Rule Them All", equation 6.
+
+    Args:
+        log_attention: float [B, F, T], the log probability of each token in each frame.
+        durations: int [B, T], such as `monotonic_alignment` gives.
+
+    Returns:
+        float32 [B], the mean over the frames that belong to a token; 0 where there is none.
+
+    Example:
+
+    >>> import numpy as np
+    >>> attention = np.log([[[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]])
+    >>> loss = binarization(attention, np.array([[2, 1]]))  # -log(0.9 * 0.6 * 0.8) / 3
+    >>> round(float(loss[0]), 4)
+    0.2798
+    """
+    log_attention = ops.cast(log_attention, "float32")
+    chosen = hard_alignment(durations, ops.shape(log_attention)[1])
+    total = ops.sum(ops.where(chosen > 0.0, log_attention, 0.0), axis=(1, 2))
+    return -total / ops.maximum(ops.sum(chosen, axis=(1, 2)), 1.0)
