@@ -1,6 +1,7 @@
 """Metrics that Keras does not have, in `keras.ops`: they work inside `fit`.
 
-`coco_scores` and `segmentation_scores` alone do not: they take what a person reads.
+`coco_scores`, `segmentation_scores` and the measures of speech do not: they take what a person
+reads or hears.
 """
 
 from mmkeras.metrics.accuracy import Accuracy, TopAccuracy
@@ -10,6 +11,12 @@ from mmkeras.metrics.entity_f1 import EntityF1
 from mmkeras.metrics.masked_accuracy import MaskedAccuracy
 from mmkeras.metrics.matthews_correlation import MatthewsCorrelation
 from mmkeras.metrics.segmentation import MeanOverlap, segmentation_scores
+from mmkeras.metrics.speech import (
+    duration_error,
+    dynamic_time_warping,
+    f0_error,
+    mel_cepstral_distortion,
+)
 
 __all__ = [
     "AUC",
@@ -21,5 +28,9 @@ __all__ = [
     "MeanOverlap",
     "TopAccuracy",
     "coco_scores",
+    "duration_error",
+    "dynamic_time_warping",
+    "f0_error",
+    "mel_cepstral_distortion",
     "segmentation_scores",
 ]
