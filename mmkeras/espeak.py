@@ -1,4 +1,4 @@
-"""Speech from text by eSpeak NG, a rule-based synthesizer that comes as a wheel.
+"""Speech and pronunciation of text by eSpeak NG, a rule-based synthesizer that comes as a wheel.
 
 The library is called through `ctypes`. It keeps its state for the whole process, and what it said
 before changes what it says next by a few samples; so every call here loads it afresh, which makes
@@ -12,6 +12,7 @@ import ctypes
 import dataclasses
 import functools
 import math
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ except ImportError:  # Windows
 _SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: the callback gets the samples before `Synth` returns.
 _DONT_EXIT = 0x8000  # espeakINITIALIZE_DONT_EXIT: a failure is returned and does not end Python.
 _CHARS_UTF8 = 1
+_IPA = 2  # phoneme_mode of espeak_TextToPhonemes
 _RATE, _PITCH, _RANGE = 1, 3, 4  # espeak_PARAMETER
 
 _CALLBACK = ctypes.CFUNCTYPE(
@@ -111,7 +113,6 @@ def speak_all(utterances: Iterable[Utterance], sample_rate: int = 16_000) -> lis
     """
     if sample_rate <= 0:
         raise ValueError(f"sample_rate must be positive, in hertz; got {sample_rate}.")
-    library_path, data = _installed()
     chunks: list[np.ndarray] = []
 
     def collect(samples: "ctypes._Pointer", count: int, _events: int | None) -> int:
@@ -121,28 +122,90 @@ def speak_all(utterances: Iterable[Utterance], sample_rate: int = 16_000) -> lis
 
     callback = _CALLBACK(collect)  # Held by a name: the library keeps a bare pointer to it.
     spoken = []
+    with _started() as (library, data, native_rate):
+        # The breath in a voice is random, by default from the clock.
+        library.espeak_ng_SetRandSeed(ctypes.c_long(0))
+        library.espeak_SetSynthCallback(callback)
+        for utterance in utterances:
+            _choose(library, data, utterance.voice)
+            library.espeak_SetParameter(_RATE, utterance.rate_wpm, 0)
+            library.espeak_SetParameter(_PITCH, utterance.pitch, 0)
+            library.espeak_SetParameter(_RANGE, 50, 0)
+            text = utterance.text.encode() + b"\0"
+            chunks.clear()
+            library.espeak_Synth(text, len(text), 0, 0, 0, _CHARS_UTF8, None, None)
+            spoken.append(np.concatenate([*chunks, np.zeros(0, np.int16)]))
+    return [_resampled(speech, native_rate, sample_rate) for speech in spoken]
+
+
+def phonemes(text: str, voice: str = "en-us") -> str:
+    """How a text is pronounced, in the International Phonetic Alphabet.
+
+    Args:
+        text: what would be said; numbers and abbreviations are read out.
+        voice: see `Utterance`; a speaker changes nothing.
+
+    Returns:
+        IPA with its marks of stress, ˈ and ˌ, and of length, ː; a space between words, a comma and
+        a space where punctuation lets the voice pause; empty for a text without anything to say.
+
+    Raises:
+        ImportError: eSpeak NG is not installed; the message names the extra.
+        ValueError: there is no such voice.
+
+    Example:
+
+    >>> phonemes("red apple, old key")
+    'ɹˈɛd ˈæpəl, ˈoʊld kˈiː'
+    """
+    return phonemes_all([text], voice)[0]
+
+
+def phonemes_all(texts: Iterable[str], voice: str = "en-us") -> list[str]:
+    """What `phonemes` gives, of each text; faster than as many calls.
+
+    Args:
+        texts: what would be said.
+        voice: see `Utterance`.
+
+    Returns:
+        IPA of each text.
+
+    Raises:
+        ImportError: eSpeak NG is not installed; the message names the extra.
+        ValueError: there is no such voice.
+    """
+    found = []
+    with _started() as (library, data, _):
+        _choose(library, data, voice)
+        for text in texts:
+            buffer = ctypes.create_string_buffer(text.replace("\0", " ").encode())
+            rest = ctypes.c_void_p(ctypes.addressof(buffer))
+            clauses = []
+            while rest.value:
+                clause = library.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _IPA)
+                # Words of another language stand between marks such as (en) and (de).
+                clauses.append(re.sub(r"\([a-z][\w-]*\)", "", clause.decode()).strip())
+            found.append(", ".join(filter(None, clauses)))
+    return found
+
+
+@contextlib.contextmanager
+def _started() -> Iterator[tuple[ctypes.CDLL, Path, int]]:
+    """The library, fresh and for the caller alone, the directory of its voices and its rate."""
+    library_path, data = _installed()
     with _lock, _loaded(library_path) as library:
         native_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), _DONT_EXIT)
         if native_rate <= 0:
             raise OSError(f"eSpeak NG could not start with its data in {data}.")
         try:
-            # The breath in a voice is random, by default from the clock.
-            library.espeak_ng_SetRandSeed(ctypes.c_long(0))
-            library.espeak_SetSynthCallback(callback)
-            for utterance in utterances:
-                _choose(library, data, utterance)
-                text = utterance.text.encode() + b"\0"
-                chunks.clear()
-                library.espeak_Synth(text, len(text), 0, 0, 0, _CHARS_UTF8, None, None)
-                spoken.append(np.concatenate([*chunks, np.zeros(0, np.int16)]))
+            yield library, data, native_rate
         finally:
             library.espeak_Terminate()
-    return [_resampled(speech, native_rate, sample_rate) for speech in spoken]
 
 
-def _choose(library: ctypes.CDLL, data: Path, utterance: Utterance) -> None:
-    """Sets voice, rate and pitch."""
-    voice = utterance.voice
+def _choose(library: ctypes.CDLL, data: Path, voice: str) -> None:
+    """Sets the voice."""
     accent, plus, speaker = voice.partition("+")
     # eSpeak itself would speak on with the accent's own speaker.
     if plus and speaker not in _speakers(data):
@@ -153,11 +216,8 @@ def _choose(library: ctypes.CDLL, data: Path, utterance: Utterance) -> None:
     if not accent or library.espeak_SetVoiceByName(voice.encode()) != 0:
         raise ValueError(
             f"eSpeak NG has no language or accent {accent!r} (voice {voice!r}); English ones are "
-            "en-us, en-gb, en-gb-scotland, en-gb-x-rp, en-gb-x-gbclan, en-gb-x-gbcwmd and en-029."
+            "en-us, en, en-gb-scotland, en-gb-x-rp, en-gb-x-gbclan, en-gb-x-gbcwmd and en-029."
         )
-    library.espeak_SetParameter(_RATE, utterance.rate_wpm, 0)
-    library.espeak_SetParameter(_PITCH, utterance.pitch, 0)
-    library.espeak_SetParameter(_RANGE, 50, 0)
 
 
 def _installed() -> tuple[str, Path]:
@@ -189,6 +249,8 @@ def _loaded(path: str) -> Iterator[ctypes.CDLL]:
         ctypes.c_void_p,
         ctypes.c_void_p,
     ]
+    library.espeak_TextToPhonemes.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
     try:
         yield library
     finally:

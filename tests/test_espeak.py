@@ -1,4 +1,5 @@
 import itertools
+import re
 import sys
 import threading
 
@@ -92,6 +93,31 @@ def test_a_text_without_words_is_silence():
 
 
 @pytest.mark.parametrize(
+    ("text", "voice", "expected"),
+    [
+        ("red apple", "en-us", "ɹˈɛd ˈæpəl"),
+        ("tomato", "en-us+f2", "təmˈeɪɾoʊ"),
+        ("tomato", "en-gb-x-rp", "təmˈɑːtəʊ"),
+        ("3 cats! naïve; new", "en-us", "θɹˈiː kˈæts, naɪˈiːv, nˈuː"),
+        ("roter Apfel", "de", "rˈoːtɜ ˈapfəl"),
+        ("", "en-us", ""),
+        (" …!? ", "en-us", ""),
+        ("red\0apple", "en-us", "ɹˈɛd ˈæpəl"),
+    ],
+)
+def test_pronunciation(text, voice, expected):
+    assert espeak.phonemes(text, voice) == expected
+
+
+def test_pronunciations_are_those_of_each_text_alone_without_marks_of_languages():
+    texts = ["the old key", "key", "smiley", "the old key"]
+    for voice in ("en-us", "de"):
+        made = espeak.phonemes_all(texts, voice)
+        assert made == [espeak.phonemes(text, voice) for text in texts]
+        assert not set("()") & set("".join(made))
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"voice": "xx-unknown"}, "no language or accent 'xx-unknown'"),
@@ -110,7 +136,17 @@ def test_a_wrong_argument_is_named(arguments, message):
     assert len(espeak.speak("hello"))  # The library is usable afterwards.
 
 
+def test_the_voices_that_an_error_names_can_be_had():
+    with pytest.raises(ValueError) as error:
+        espeak.speak("hello", "nowhere")
+    named = re.findall(r"en[\w-]*", str(error.value).partition("English ones are")[2])
+    assert len(named) == 7
+    for voice in named:
+        assert espeak.speak("hello", voice).any()
+
+
 def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    with pytest.raises(ImportError, match=r'pip install "mmkeras\[demo\]"'):
-        espeak.speak("hello")
+    for call in (espeak.speak, espeak.phonemes):
+        with pytest.raises(ImportError, match=r'pip install "mmkeras\[demo\]"'):
+            call("hello")
