@@ -1,4 +1,4 @@
-"""Pictures for people: objects and masks drawn over what they were found in, and many in a sheet.
+"""Pictures for people: objects and masks over what they were found in, sounds, many in a sheet.
 
 A small picture is enlarged by a whole factor, so that what is written on it can be read. The font,
 DejaVu Sans, has the letters of most alphabets, not those of Chinese, Japanese and Korean.
@@ -16,6 +16,8 @@ Colour = tuple[int, int, int]
 
 #: The longer side of a drawing has at least so many pixels, and the shorter one.
 _LONG, _SHORT = 320, 80
+#: A spectrogram is at least so high, in pixels.
+_SPECTROGRAM = 160
 #: The height of letters that can still be read.
 _LEGIBLE = 12
 
@@ -204,6 +206,62 @@ def sheet(
             place = (left + widest / 2, tops[row] + pictured[row] + j * line)
             draw.text(place, text, fill=(0, 0, 0), font=font, anchor="ma")
     return np.array(canvas)
+
+
+def draw_spectrograms(spectrograms: Mapping[str, np.ndarray], range_db: float = 80.0) -> np.ndarray:
+    """Spectrograms beside each other, each with its name below: time to the right, pitch upwards.
+
+    The loudest of all is white in each of them, and what is `range_db` below is black; between,
+    brightness grows with loudness, whatever the colour.
+
+    Args:
+        spectrograms: names and float [F, M], log mel energies (natural logarithm), as
+            `LogMelSpectrogram` gives them.
+        range_db: what is shown below the loudest, in decibels.
+
+    Returns:
+        uint8 [h, w, 3].
+
+    Raises:
+        ImportError: Pillow or matplotlib, which brings it and the font, is not installed.
+        ValueError: there is no spectrogram, or one of another shape or with numbers that are not
+            finite; or the range is not positive.
+
+    Example:
+
+    >>> tone = np.full((100, 80), -13.8)
+    >>> tone[:, 20] = 5.0
+    >>> draw_spectrograms({"synthesised": tone, "reference": tone[:70]}).shape
+    (191, 424, 3)
+    """
+    if not range_db > 0:
+        raise ValueError(f"range_db must be positive, such as 80; got {range_db}.")
+    for name, values in spectrograms.items():
+        if values.ndim != 2 or not values.size or not np.isfinite(values).all():
+            raise ValueError(
+                f"the spectrogram {name!r} must be finite float [F, M], and not empty; got shape "
+                f"{values.shape}."
+            )
+    loudest = max((values.max() for values in spectrograms.values()), default=0.0)
+    pictures = []
+    for values in spectrograms.values():
+        below_db = 10 / np.log(10) * (loudest - values.T[::-1].astype("float64"))
+        picture = _cubehelix(np.clip(1 - below_db / range_db, 0, 1))
+        tall = -(-_SPECTROGRAM // len(picture))
+        pictures.append(picture.repeat(tall, 0).repeat(2, 1))
+    return sheet(pictures, max(1, len(pictures)), list(spectrograms))
+
+
+def _cubehelix(levels: np.ndarray) -> np.ndarray:
+    """From 0 to 1, to uint8 [..., 3]: from black through all hues to white, ever brighter.
+
+    Source: Green 2011, "A colour scheme for the display of astronomical intensity images".
+    """
+    angle = 2 * np.pi * (0.5 / 3 - 1.5 * levels)
+    amplitude = levels * (1 - levels) / 2
+    turned = np.stack([np.cos(angle), np.sin(angle)], axis=-1) * amplitude[..., None]
+    mixed = turned @ np.array([[-0.14861, -0.29227, 1.97294], [1.78277, -0.90649, 0.0]])
+    return np.round(255 * np.clip(levels[..., None] + mixed, 0, 1)).astype("uint8")
 
 
 def _check(picture: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from PIL import ImageDraw
 
 from mmkeras import drawing
 from mmkeras.class_map import colours
-from mmkeras.drawing import draw_mask, draw_objects, sheet
+from mmkeras.drawing import draw_mask, draw_objects, draw_spectrograms, sheet
 
 CLASSES = ["background", "cat", "traffic light", "a class whose name is longer than any picture"]
 
@@ -218,6 +218,36 @@ def test_captions_stand_below_their_pictures(strips):
     assert (made[8:68, 8:158] == 127).all()
 
 
+def test_spectrograms_have_time_to_the_right_pitch_upwards_and_one_scale(strips):
+    quiet = np.full((100, 40), -20.0)
+    chirp = quiet.copy()
+    chirp[np.arange(100), np.arange(100) * 40 // 100] = 3.0
+    soft = chirp - np.log(10) * 4  # 40 dB
+    made = draw_spectrograms({"synthesised": soft, "reference": chirp}, range_db=80)
+    # 40 bands of 4 pixels and 100 frames of 2, with 8 pixels around.
+    first, second = made[8:168, 8:208].astype(int), made[8:168, 216:416].astype(int)
+    assert (second[-1, 0] == 255).all() and (second[0, -1] == 255).all()
+    brightest = second.sum(axis=2).argmax(axis=0)
+    assert (np.diff(brightest) <= 0).all() and (brightest[0], brightest[-1]) == (156, 0)
+    assert not second[0, 0].any()
+    # Half of the range is of half the brightness, by the luma that the colours are made for.
+    luma = first[-1, 0] @ [0.30, 0.59, 0.11]
+    assert 110 < luma < 145
+    assert [text for *_, text in strips[1]] == ["synthesised", "reference"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 200), st.floats(-(2.0**99), 2.0**99))
+def test_a_spectrogram_of_any_size_and_level_can_be_seen(frames, bands, level):
+    made = draw_spectrograms({"": np.full((frames, bands), level, "float32")})
+    assert made.shape[0] > 160 and (made[8:168, 8 : 8 + 2 * frames] == 255).all()
+
+
+def test_brightness_grows_with_loudness():
+    luma = drawing._cubehelix(np.linspace(0, 1, 200)) @ [0.30, 0.59, 0.11]
+    assert (np.diff(luma) > -0.5).all() and (luma[0], luma[-1]) == (0, 255)
+
+
 @pytest.mark.parametrize(
     ("call", "why"),
     [
@@ -228,6 +258,10 @@ def test_captions_stand_below_their_pictures(strips):
             lambda: draw_mask(grey(5, 5), np.zeros((5, 5), "uint8"), CLASSES, [None]),
             "1 entries for 4 classes",
         ),
+        (lambda: draw_spectrograms({}), "there are 0 pictures"),
+        (lambda: draw_spectrograms({"a": np.zeros((0, 4))}), r"'a' must be.*\(0, 4\)"),
+        (lambda: draw_spectrograms({"a": np.full((2, 4), np.nan)}), "'a' must be finite"),
+        (lambda: draw_spectrograms({"a": np.zeros((2, 4))}, 0), "range_db must be positive"),
         (lambda: sheet([], 2), "0 pictures for 2 columns"),
         (lambda: sheet([grey(5, 5)], 0), "1 pictures for 0 columns"),
         (lambda: sheet([grey(5, 5)], 1, []), "0 captions of 1 pictures"),
