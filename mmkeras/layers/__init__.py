@@ -14,12 +14,14 @@ from mmkeras.layers.durations import expand, hard_alignment, per_token_mean
 from mmkeras.layers.encoder_block import TransformerEncoderBlock
 from mmkeras.layers.feed_forward import FeedForward
 from mmkeras.layers.field_projection import FieldProjection
+from mmkeras.layers.frame_normalization import GlobalNormalization, UtteranceNormalization
 from mmkeras.layers.fundamental_frequency import FundamentalFrequency
 from mmkeras.layers.griffin_lim import GriffinLim
 from mmkeras.layers.kv_cache import KVCache, ProjectedSource
 from mmkeras.layers.layer_scale import LayerScale
 from mmkeras.layers.linear_chain import LinearChain
 from mmkeras.layers.masks import AttentionMask
+from mmkeras.layers.mfcc import MFCC
 from mmkeras.layers.modality_dropout import ModalityDropout
 from mmkeras.layers.monotonic_alignment import (
     beta_binomial_log_prior,
@@ -34,16 +36,12 @@ from mmkeras.layers.pooling import (
     masked_max,
     masked_mean,
 )
-from mmkeras.layers.positions import (
-    GridPositions,
-    LearnedPositions,
-    SinusoidalPositions,
-    sinusoids,
-)
+from mmkeras.layers.positions import GridPositions, LearnedPositions, SinusoidalPositions, sinusoids
 from mmkeras.layers.relative_bias import RelativeBias
 from mmkeras.layers.residual import Residual
 from mmkeras.layers.rotary import GridRotaryPositions, RotaryPositions
 from mmkeras.layers.sizes import SIZES, Size, size_of
+from mmkeras.layers.spec_augment import SpecAugment
 from mmkeras.layers.spectrogram import LogMelSpectrogram, mel_filters
 from mmkeras.layers.stack import TransformerStack
 from mmkeras.layers.stochastic_depth import StochasticDepth
@@ -52,11 +50,13 @@ from mmkeras.layers.token_transformer import TokenState, TokenTransformer
 from mmkeras.layers.transformer import DecodingState, Transformer
 
 __all__ = [
+    "MFCC",
     "SIZES",
     "ALiBi",
     "AttentionBias",
     "AttentionMask",
     "AttentionPooling",
+    "AudioStem",
     "Composite",
     "ConformerBlock",
     "ConformerConvolution",
@@ -67,6 +67,7 @@ __all__ = [
     "FieldPooling",
     "FieldProjection",
     "FundamentalFrequency",
+    "GlobalNormalization",
     "GridPositions",
     "GridRotaryPositions",
     "GriffinLim",
@@ -84,6 +85,7 @@ __all__ = [
     "Sequences",
     "SinusoidalPositions",
     "Size",
+    "SpecAugment",
     "Step",
     "StochasticDepth",
     "TagScheme",
@@ -94,6 +96,7 @@ __all__ = [
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
     "TransformerStack",
+    "UtteranceNormalization",
     "attention_weights",
     "autoregress",
     "beta_binomial_log_prior",
