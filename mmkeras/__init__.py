@@ -31,6 +31,7 @@ from mmkeras.tasks import (
     Regression,
     SemanticSegmentation,
     SpeechRecognition,
+    SpeechSynthesis,
     TokenClassification,
 )
 from mmkeras.tokens import Tokens
@@ -49,6 +50,7 @@ __all__ = [
     "SemanticSegmentation",
     "SkippedSamples",
     "SpeechRecognition",
+    "SpeechSynthesis",
     "Text",
     "TokenClassification",
     "Tokens",

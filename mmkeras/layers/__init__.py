@@ -97,6 +97,7 @@ __all__ = [
     "TransformerEncoderBlock",
     "TransformerStack",
     "UtteranceNormalization",
+    "VariancePredictor",
     "attention_weights",
     "autoregress",
     "beta_binomial_log_prior",

@@ -7,6 +7,7 @@ from mmkeras.tasks.object_detection import ObjectDetection
 from mmkeras.tasks.regression import Regression
 from mmkeras.tasks.semantic_segmentation import SemanticSegmentation
 from mmkeras.tasks.speech_recognition import SpeechRecognition
+from mmkeras.tasks.speech_synthesis import SpeechSynthesis
 from mmkeras.tasks.token_classification import TokenClassification
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "Regression",
     "SemanticSegmentation",
     "SpeechRecognition",
+    "SpeechSynthesis",
     "TokenClassification",
 ]

@@ -128,11 +128,11 @@ def _check_targets(task: Task, samples: _Samples) -> list[tf.Tensor]:
     for number, label in enumerate(samples.labels):
         target = samples.target(number, label)
         assert (target.shape, target.dtype) == (none.shape, none.dtype), (
-            f"the target of {label!r} is {target.dtype} {target.shape}, that of no label "
+            f"the target of {label!r:.60} is {target.dtype} {target.shape}, that of no label "
             f"{none.dtype} {none.shape}"
         )
         in_graph = tf.function(samples.target)(number, label)
-        assert np.array_equal(target, in_graph), f"{label!r} differs in a graph"
+        assert np.allclose(target, in_graph, atol=1e-5), f"{label!r:.60} differs in a graph"
         targets.append(target)
     assert np.isfinite(none).all(), "the target of no label must be finite"
     if not task.labelled:
@@ -241,7 +241,9 @@ def _check_decode(task: Task, outputs: Mapping[str, Any], origins: Tensors) -> N
     in_graph = tf.function(task.decode)(dict(outputs), origins)
     for name, value in decoded.items():
         assert value.shape[0] == 4, f"decoded {name!r} is {value.shape}; B must come first"
-        assert np.array_equal(value, in_graph[name]), f"decoded {name!r} differs in a graph"
+        same = np.array_equal(value, in_graph[name])
+        # The last bit of a sample of sound may differ.
+        assert same or not task.exact, f"decoded {name!r} differs in a graph"
 
 
 def _check_learning(task: Task, samples: _Samples, steps: int) -> None:

@@ -1,0 +1,69 @@
+"""Names of emoji are said, in the voices of a woman and a man.
+
+mmkeras train emoji_voices --out runs/emoji_voices
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from mmkeras.contracts import Source
+from mmkeras.datasets.emoji_speech import ALPHABET, VOICES, prepare
+from mmkeras.encoders import TextTransformer
+from mmkeras.fusions import Late
+from mmkeras.layers import Size
+from mmkeras.modalities import Audio, Text
+from mmkeras.model import MultimodalModel
+from mmkeras.sources import TFDS
+from mmkeras.tasks import SpeechSynthesis
+from mmkeras.tokenizers import CharacterTokenizer, WordPiece
+from mmkeras.training import Recipe
+
+_SIZE = Size(dim=128, depth=3, num_heads=4, mlp_dim=384)
+
+
+def sources() -> Mapping[str, Source]:
+    """The embedded speech of two voices, made on first use."""
+    builder = prepare(config="two_voices")
+    return {part: TFDS(builder, part) for part in ("train", "validation", "test")}
+
+
+def model(train: Source) -> MultimodalModel:
+    """Letters see their neighbours, which decide how they are said, and the voice's name."""
+    del train
+    letters = CharacterTokenizer(("<pad>", "<unk>", *ALPHABET))
+    fields = {
+        "text": Text(letters, max_length=48, token_dropout=0.0, layout="none"),
+        "voice": Text(_names(VOICES["two_voices"]), max_length=8, token_dropout=0.0),
+    }
+    encoders = {
+        "text": TextTransformer.for_modality(
+            fields["text"],
+            _SIZE,
+            stack=_SIZE.conformer_stack(0.1, kernel_size=7, rotary=True, name="stack"),
+        ),
+        "voice": TextTransformer.for_modality(
+            fields["voice"], dataclasses.replace(_SIZE, depth=0), dropout=0.0
+        ),
+    }
+    return MultimodalModel(
+        fields=fields,
+        tasks={"speech": SpeechSynthesis(Audio(seconds=3.0), field="text")},
+        encoders=encoders,
+        fusion=Late(_SIZE.dim),
+    )
+
+
+def _names(voices: tuple[str, ...]) -> WordPiece:
+    """A tokenizer that knows the voices by the pieces of their names."""
+    return WordPiece.learn([voice for voice in voices for _ in range(2)], vocabulary_size=40)
+
+
+recipe = Recipe(
+    name="emoji_voices",
+    sources=sources,
+    model=model,
+    epochs=20,
+    batch_size=32,
+    learning_rate=1e-3,
+    pipeline={"buckets": {"text": [9, 12, 15, 19]}},
+)
