@@ -2,14 +2,16 @@
 
 from mmkeras.losses.alignment import binarization, forward_sum
 from mmkeras.losses.crf import crf_negative_log_likelihood
-from mmkeras.losses.cross_entropy import binary_cross_entropy, cross_entropy
+from mmkeras.losses.cross_entropy import (
+    binary_cross_entropy,
+    cross_entropy,
+    masked_cross_entropy,
+)
 from mmkeras.losses.huber import huber
 
 __all__ = [
-    "binarization",
     "binary_cross_entropy",
     "crf_negative_log_likelihood",
     "cross_entropy",
-    "forward_sum",
     "huber",
-]
+    "masked_cross_entropy",

@@ -1,4 +1,4 @@
-"""Cross-entropy of each sample, with label smoothing and class weights."""
+"""Cross-entropy of each sample, with label smoothing and class weights, or over a sequence."""
 
 from typing import Any
 
@@ -37,6 +37,35 @@ def cross_entropy(
     if class_weights is not None:
         loss = loss * ops.sum(expected * ops.convert_to_tensor(class_weights, "float32"), axis=-1)
     return loss
+
+
+def masked_cross_entropy(target: Any, logits: Any) -> Any:
+    """The mean of -log softmax(logits)[target] over the places of each sample that have a target.
+
+    Args:
+        target: int [B, T], the true classes; -1 where nothing is asked.
+        logits: float [B, S, K]; what one of `target` and `logits` is longer than the other is
+            padding.
+
+    Returns:
+        float32 [B]; 0 where nothing is asked at all.
+
+    Example:
+
+    >>> import numpy as np
+    >>> logits = np.log([[[0.25, 0.75], [0.5, 0.5]]])
+    >>> round(float(masked_cross_entropy(np.array([[1, -1]]), logits)[0]), 4)  # -log(0.75)
+    0.2877
+    """
+    logits = logits[:, : target.shape[1]]
+    target = target[:, : ops.shape(logits)[1]]
+    shape = ops.shape(target)
+    losses = cross_entropy(
+        ops.maximum(ops.reshape(target, (-1,)), 0), ops.reshape(logits, (-1, logits.shape[-1]))
+    )
+    asked = ops.cast(target >= 0, losses.dtype)
+    total = ops.sum(ops.reshape(losses, shape) * asked, axis=1)
+    return total / ops.maximum(ops.sum(asked, axis=1), 1.0)
 
 
 def binary_cross_entropy(

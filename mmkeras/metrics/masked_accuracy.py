@@ -30,10 +30,12 @@ class MaskedAccuracy(keras.metrics.Mean):
         """Counts a batch.
 
         Args:
-            y_true: int [B, T] or longer, the classes; -1 where a place does not count.
-            y_pred: float [B, T, K], scores of the classes.
+            y_true: int [B, T], the classes; -1 where a place does not count.
+            y_pred: float [B, S, K], scores of the classes; what one of the two is longer than the
+                other is padding.
             sample_weight: None, or float [B].
         """
+        y_pred = ops.convert_to_tensor(y_pred)[:, : y_true.shape[1]]
         target = ops.convert_to_tensor(y_true)[:, : ops.shape(y_pred)[1]]
         right = ops.cast(ops.argmax(y_pred, axis=-1), target.dtype) == target
         weight = ops.cast(target >= 0, "float32")

@@ -3,6 +3,7 @@
 from mmkeras.tasks.classification import Classification
 from mmkeras.tasks.masked_image_model import MaskedImageModel
 from mmkeras.tasks.masked_language_model import MaskedLanguageModel
+from mmkeras.tasks.masked_speech_model import MaskedSpeechModel
 from mmkeras.tasks.object_detection import ObjectDetection
 from mmkeras.tasks.regression import Regression
 from mmkeras.tasks.semantic_segmentation import SemanticSegmentation
@@ -14,6 +15,7 @@ __all__ = [
     "Classification",
     "MaskedImageModel",
     "MaskedLanguageModel",
+    "MaskedSpeechModel",
     "ObjectDetection",
     "Regression",
     "SemanticSegmentation",

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
-from mmkeras.losses.cross_entropy import cross_entropy
+from mmkeras.losses.cross_entropy import masked_cross_entropy
 from mmkeras.metrics.masked_accuracy import MaskedAccuracy
 from mmkeras.modalities.text import Text
 from mmkeras.tokens import Layout, Tokens
@@ -120,16 +120,7 @@ class MaskedLanguageModel(Task):
 
     def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
         """The mean cross-entropy of the hidden tokens of each text."""
-        logits = outputs["logits"]
-        target = target[:, : ops.shape(logits)[1]]
-        shape = ops.shape(target)
-        losses = cross_entropy(
-            ops.maximum(ops.reshape(target, (-1,)), 0),
-            ops.reshape(logits, (-1, self.vocabulary_size)),
-        )
-        weights = ops.cast(target >= 0, losses.dtype)
-        total = ops.sum(ops.reshape(losses, shape) * weights, axis=1)
-        return total / ops.maximum(ops.sum(weights, axis=1), 1.0)
+        return masked_cross_entropy(target, outputs["logits"])
 
     def metrics(self) -> dict[str, list[keras.metrics.Metric]]:
         """How many of the hidden tokens are guessed."""

@@ -6,12 +6,15 @@ import pytest
 import scipy.special
 import sklearn.metrics
 
-from mmkeras.losses import binary_cross_entropy, cross_entropy
+from mmkeras.losses import binary_cross_entropy, cross_entropy, masked_cross_entropy
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(size=(6, 4)).astype("float32")
 CLASSES = np.array([0, 3, 1, 1, 2, 0])
 APPLY = (RNG.random((6, 4)) < 0.5).astype("float32")
+#: Sequences in which some places are asked for.
+SCORES = RNG.normal(size=(3, 5, 4)).astype("float32")
+ASKED = np.array([[1, -1, 3, 0, -1], [-1, 2, -1, -1, -1], [-1] * 5])
 WEIGHTS = (1.0, 2.0, 0.5, 3.0)
 
 
@@ -63,3 +66,24 @@ def test_large_logits_stay_exact():
     wrong = binary_cross_entropy(np.array([[0.0, 1.0]], "float32"), logits)
     assert float(wrong[0]) == pytest.approx(1e4)
     assert cross_entropy(np.array([1]), logits.astype("float16")).dtype == "float32"
+
+
+def mean_of_what_is_asked(target, logits):
+    losses = []
+    for classes, scores in zip(target, logits):
+        terms = [
+            np.log(np.exp(row.astype("float64")).sum()) - row[true]
+            for true, row in zip(classes, scores)
+            if true >= 0
+        ]
+        losses.append(np.mean(terms) if terms else 0.0)
+    return losses
+
+
+@pytest.mark.parametrize(("more_targets", "more_logits"), [(0, 0), (2, 0), (0, 2)])
+def test_masked_cross_entropy_is_the_mean_of_what_is_asked(more_targets, more_logits):
+    target = np.pad(ASKED, [(0, 0), (0, more_targets)], constant_values=-1)
+    logits = np.pad(SCORES, [(0, 0), (0, more_logits), (0, 0)], constant_values=9.0)
+    losses = np.array(masked_cross_entropy(target, logits))
+    assert losses.dtype == "float32"
+    np.testing.assert_allclose(losses, mean_of_what_is_asked(ASKED, SCORES), rtol=1e-5)
