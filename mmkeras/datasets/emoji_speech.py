@@ -20,70 +20,15 @@ from mmkeras import espeak, openmoji
 from mmkeras.families import drawn
 from mmkeras.openmoji import CREDITS
 from mmkeras.prepared import prepared
-from mmkeras.spoken import spoken
+from mmkeras.spoken import ACCENTS, SPEAKERS, spoken
 
 #: The letters of transcripts, in the order of their ids.
 ALPHABET = " 'abcdefghijklmnopqrstuvwxyz"
-_ACCENTS = ("en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan")
-_SPEAKERS = [
-    "f1",
-    "f2",
-    "f3",
-    "f4",
-    "m1",
-    "m2",
-    "m3",
-    "m4",
-    "m7",
-    "m8",
-    "Alex",
-    "Andrea",
-    "Andy",
-    "Annie",
-    "Diogo",
-    "Gene",
-    "Hugo",
-    "Jacky",
-    "Lee",
-    "Mario",
-    "Michael",
-    "Mike",
-    "adam",
-    "anika",
-    "antonio",
-    "aunty",
-    "belinda",
-    "benjamin",
-    "caleb",
-    "david",
-    "ed",
-    "edward",
-    "grandma",
-    "ian",
-    "iven",
-    "john",
-    "kaukovalta",
-    "linda",
-    "marcelo",
-    "max",
-    "michel",
-    "norbert",
-    "paul",
-    "quincy",
-    "rob",
-    "shelby",
-    "steph",
-    "travis",
-    "victor",
-    "zac",
-]
 #: Voices of each split. Those that are held out speak accents that are known, but for
 #: `test_accent`, whose accent is new too.
 VOICES = {
-    "train": tuple(f"{accent}+{speaker}" for accent in _ACCENTS for speaker in _SPEAKERS),
-    "validation": tuple(f"{accent}+{s}" for accent in _ACCENTS for s in ("m5", "Alicia")),
-    "test": tuple(f"{accent}+{speaker}" for accent in _ACCENTS for speaker in ("f5", "m6")),
-    "test_accent": ("en-gb-x-gbcwmd+f5", "en-gb-x-gbcwmd+m6"),
+    **{s: tuple(f"{a}+{who}" for a in ACCENTS for who in SPEAKERS[s]) for s in SPEAKERS},
+    "test_accent": tuple(f"en-gb-x-gbcwmd+{who}" for who in SPEAKERS["test"]),
     "two_voices": ("en-us+f2", "en-us+m3"),
 }
 _NUMBERS = dict(
@@ -129,7 +74,7 @@ class EmojiSpeech(tfds.core.GeneratorBasedBuilder):
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "1,888 names and 9,000 pairs of words, 218 English voices."}  # noqa: RUF012
+    RELEASE_NOTES = {"1.0.0": "1,888 names and 9,000 pairs of words, 216 English voices."}  # noqa: RUF012
     BUILDER_CONFIGS = [  # noqa: RUF012
         tfds.core.BuilderConfig(name="full", description="Every name; four voices each in train."),
         tfds.core.BuilderConfig(

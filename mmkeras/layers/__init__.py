@@ -48,6 +48,7 @@ from mmkeras.layers.stochastic_depth import StochasticDepth
 from mmkeras.layers.tagging import TagScheme
 from mmkeras.layers.token_transformer import TokenState, TokenTransformer
 from mmkeras.layers.transformer import DecodingState, Transformer
+from mmkeras.layers.variance_predictor import VariancePredictor
 
 __all__ = [
     "MFCC",

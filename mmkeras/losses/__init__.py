@@ -7,11 +7,17 @@ from mmkeras.losses.cross_entropy import (
     cross_entropy,
     masked_cross_entropy,
 )
+from mmkeras.losses.ctc import alignable, ctc_loss
 from mmkeras.losses.huber import huber
 
 __all__ = [
+    "alignable",
+    "binarization",
     "binary_cross_entropy",
     "crf_negative_log_likelihood",
     "cross_entropy",
+    "ctc_loss",
+    "forward_sum",
     "huber",
     "masked_cross_entropy",
+]

@@ -19,27 +19,14 @@ from mmkeras.layers import Size, SpecAugment
 from mmkeras.modalities import Audio
 from mmkeras.model import MultimodalModel
 from mmkeras.sources import Table
-from mmkeras.spoken import spoken
+from mmkeras.spoken import ACCENTS, SPEAKERS, spoken
 from mmkeras.tasks import Classification
 from mmkeras.training import Recipe
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 CLASSES = DIGITS + COMMANDS
-_ACCENTS = ("en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan")
 _OTHER_ACCENTS = ("en-029",)
-_SPEAKERS = (
-    "f1 f2 f3 m1 m2 m3 m4 m7 m8 Alex Andy Annie Diogo Gene Jacky Lee Mario Michael adam anika "
-    "aunty belinda caleb david ed edward grandma ian iven john marcelo max michel norbert paul rob "
-    "steph travis victor zac"
-)
-#: Nobody speaks in two parts, and nobody sounds as somebody of another part: some of eSpeak's
-#: speakers differ in name alone.
-SPEAKERS = {
-    "train": _SPEAKERS.split(),
-    "validation": ["m5", "Alicia", "antonio", "shelby"],
-    "test": ["f4", "f5", "m6", "Andrea", "Mike", "kaukovalta", "linda", "quincy"],
-}
 
 
 def sources(times: Mapping[str, int] | None = None) -> Mapping[str, Source]:
@@ -59,9 +46,9 @@ def sources(times: Mapping[str, int] | None = None) -> Mapping[str, Source]:
         part: Table(_rows(SPEAKERS[part.removesuffix("_accent")], accents, times[part], seed))
         for seed, (part, accents) in enumerate(
             {
-                "train": _ACCENTS,
-                "validation": _ACCENTS,
-                "test": _ACCENTS,
+                "train": ACCENTS,
+                "validation": ACCENTS,
+                "test": ACCENTS,
                 "test_accent": _OTHER_ACCENTS,
             }.items()
         )
