@@ -19,6 +19,7 @@ from mmkeras import (
     sources,
     tokenizers,
     training,
+    transcription,
 )
 from mmkeras.modalities import Audio, Image, Text, Words
 from mmkeras.model import MultimodalModel
@@ -73,4 +74,5 @@ __all__ = [
     "sources",
     "tokenizers",
     "training",
+    "transcription",
 ]

@@ -87,7 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("model", help="a .keras file")
     predict.add_argument("values", nargs="*", metavar="FIELD=VALUE",
                          help="a text, or the path of a picture or WAV file")  # fmt: skip
-    predict.add_argument("--draw", metavar="FOLDER", help="save boxes and masks over the picture")
+    predict.add_argument(
+        "--draw",
+        metavar="FOLDER",
+        help="save pictures with boxes or masks, speech with its spectrogram",
+    )
     _add_table(predict)
     predict.set_defaults(run=_predict)
 
@@ -196,11 +200,12 @@ def _predict(given: argparse.Namespace) -> None:
                 print(json.dumps(_writable(answer), ensure_ascii=False))
         return
     sample = dict(_pair(text) for text in given.values)
+    references = {name: sample.pop(name) for name in model.tasks if name in sample}
     answers = model.answer(sample)
     for task, answer in answers.items():
         _print_answer(task, answer)
     if given.draw:
-        _draw(model, sample, answers, Path(given.draw))
+        _draw(model, sample, references, answers, Path(given.draw))
 
 
 def _print_answer(task: str, answer: dict[str, Any]) -> None:
@@ -216,23 +221,45 @@ def _print_answer(task: str, answer: dict[str, Any]) -> None:
             print(f"    {found['score']:6.1%}  {about}")
         return
     shares = answer.get("shares", answer.get("probabilities", {}))
+    if isinstance(value, bytes) and what != "mask":
+        value = f"a file of {len(value)} bytes, which --draw FOLDER saves"
     print(f"{task}: {'x'.join(map(str, value.shape[::-1])) if what == 'mask' else value}")
     for name, share in sorted(shares.items(), key=lambda item: -item[1])[:5]:
         print(f"    {share:6.1%}  {name}")
+    for word in answer.get("words", []):
+        print(f"    {word['start_s']:6.2f} s to {word['end_s']:.2f} s  {word['text']}")
 
 
-def _draw(model: Any, sample: dict[str, str], answers: dict[str, Any], folder: Path) -> None:
-    """Saves each answer that can be drawn, over its picture."""
-    drawn = model.draw(sample, answers)
-    if not drawn:
-        raise ValueError("no task of this model answers with places in a picture of the sample.")
+def _draw(
+    model: Any,
+    sample: dict[str, str],
+    references: dict[str, str],
+    answers: dict[str, Any],
+    folder: Path,
+) -> None:
+    """Saves each answer that can be drawn over its picture, or is a file of its own."""
+    made = {f"{task}.png": picture for task, picture in model.draw(sample, answers).items()}
+    for task, answer in answers.items():
+        label = references.get(task, b"")
+        if isinstance(label, str) and model.tasks[task].is_file:
+            label = Path(label).read_bytes()
+        reference = model.tasks[task].encode(label)
+        files = model.tasks[task].files(answer, reference)
+        made |= {f"{task}.{suffix}": content for suffix, content in files.items()}
+    if not made:
+        raise ValueError(
+            "no task of this model answers with places in a picture of the sample, or with a file."
+        )
 
     from PIL import Image
 
     folder.mkdir(parents=True, exist_ok=True)
-    for task, picture in drawn.items():
-        Image.fromarray(picture).save(folder / f"{task}.png")
-        print(f"See {folder / f'{task}.png'}.")
+    for name, content in made.items():
+        if isinstance(content, bytes):
+            (folder / name).write_bytes(content)
+        else:
+            Image.fromarray(content).save(folder / name)
+        print(f"See {folder / name}.")
 
 
 def _writable(value: Any) -> Any:

@@ -3,10 +3,14 @@
 import json
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
+import mmkeras as mm
 from mmkeras import cli, recipes
+from mmkeras.fusions import Late
+from mmkeras.tasks import SpeechRecognition, SpeechSynthesis
 
 LEARN = ("--classify", "kind", "--out", "FOLDER/x")
 
@@ -135,3 +139,33 @@ def test_a_recipe_file_of_ones_own(tmp_path):
     path.write_text("x = 1\n")
     with pytest.raises(ValueError, match="must set `recipe`"):
         recipes.load(str(path))
+
+
+def test_what_is_heard_is_printed_and_what_is_said_is_saved(tmp_path, capsys):
+    audio, text = mm.Audio.tiny(), mm.Text.tiny()
+    sound = tmp_path / "sound.wav"
+    sound.write_bytes(audio.samples()[0])
+    listener = mm.MultimodalModel(
+        {"speech": audio}, {"said": SpeechRecognition.tiny()}, size="tiny", fusion=Late(16)
+    )
+    # So that each step hears one letter.
+    bias = listener.get_layer("said").projection.bias
+    bias.assign([0.0, 0.0, 99.0, 0.0])
+    listener.save(tmp_path / "listener.keras")
+    assert cli.main(["predict", str(tmp_path / "listener.keras"), f"speech={sound}"]) == 0
+    assert capsys.readouterr().out == "said: a\n      0.00 s to 0.12 s  a\n"
+
+    speaker = mm.MultimodalModel(
+        {"text": text}, {"speech": SpeechSynthesis.tiny()}, size="tiny", fusion=Late(16)
+    )
+    speaker.save(tmp_path / "speaker.keras")
+    out = tmp_path / "out"
+    given = ["predict", str(tmp_path / "speaker.keras"), "text=good dogs", f"speech={sound}"]
+    assert cli.main([*given, "--draw", str(out)]) == 0
+    assert "--draw FOLDER saves" in capsys.readouterr().out
+    assert (out / "speech.wav").read_bytes()[:4] == b"RIFF"
+    with PIL.Image.open(out / "speech.png") as both:
+        width = both.width
+    assert cli.main([*given[:3], "--draw", str(out)]) == 0
+    with PIL.Image.open(out / "speech.png") as alone:
+        assert alone.width < width

@@ -48,7 +48,7 @@ RANKS = (
     {"pipeline"},
     {"answers"},
     {"model"},
-    {"training", "evaluation", "export", "sliding_window"},
+    {"training", "evaluation", "export", "sliding_window", "transcription"},
     {"recipes"},
     {"demo"},
     {"cli"},

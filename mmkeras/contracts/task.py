@@ -195,6 +195,20 @@ class Task(Configured, abc.ABC):
         del picture, answer
         return None
 
+    def files(self, answer: Any, reference: bytes = b"") -> dict[str, Any]:
+        """What of an answer belongs into files of its own; by default nothing.
+
+        Args:
+            answer: what `read` gave.
+            reference: the raw label of the sample, to be shown beside it; empty where there is
+                none.
+
+        Returns:
+            Bytes, or a picture, uint8 [h, w, 3], by the suffix of the file's name.
+        """
+        del answer, reference
+        return {}
+
     def scores(self, answers: Sequence[Any], labels: Sequence[bytes]) -> dict[str, float]:
         """Measures that need all answers at once, in plain Python; by default there are none.
 

@@ -1,6 +1,6 @@
 """`Conformer`: a waveform to tokens, by attention and convolutions."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import keras
 from keras import ops
@@ -8,11 +8,24 @@ from keras import ops
 from mmkeras.contracts.encoder import Encoder
 from mmkeras.layers.audio_stem import AudioStem
 from mmkeras.layers.composite import Composite
+from mmkeras.layers.conformer import ConformerContext
 from mmkeras.layers.frame_normalization import GlobalNormalization
 from mmkeras.layers.masks import AttentionMask
 from mmkeras.layers.sizes import Size, size_of
 from mmkeras.layers.stack import TransformerStack
 from mmkeras.tokens import Tokens
+
+
+class Stream(NamedTuple):
+    """What a `Conformer` remembers of a stream.
+
+    Attributes:
+        contexts: of its blocks.
+        heard: bool [B, W], which of the W tokens before were there.
+    """
+
+    contexts: tuple[ConformerContext, ...]
+    heard: Any
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -96,6 +109,53 @@ class Conformer(Composite, Encoder):
         of = ops.arange(count, dtype="int32") // chunk
         apart = of[:, None] - of[None, :]
         return ops.logical_and(apart >= 0, apart <= left)[None, None]
+
+    @property
+    def look_ahead(self) -> int:
+        """Samples behind its end that a chunk waits for: the rest of its last frame."""
+        spectrogram = self.stem.spectrogram
+        return max(spectrogram.frame_length - spectrogram.hop_length, 0)
+
+    def start_stream(self, batch: int = 1) -> Stream:
+        """The memory in front of a stream.
+
+        Raises:
+            ValueError: the encoder hears no chunks, or they are too short for its convolutions.
+        """
+        if self.config["chunk"] is None:
+            raise ValueError("this Conformer hears whole recordings; make it with chunk=...")
+        width = self.config["chunk"] * self.config["left_chunks"]
+        contexts = (block.initial_context(batch, width) for block in self.stack.blocks)
+        return Stream(tuple(contexts), ops.zeros((batch, width), dtype="bool"))
+
+    def stream(
+        self, waveform: Any, length: Any, memory: Stream, first: bool
+    ) -> tuple[Tokens, Stream]:
+        """The tokens of the chunk that comes next; those of all chunks equal those of `call`.
+
+        Args:
+            waveform: float [B, S]: the chunk and the `look_ahead` behind it; if it is not the
+                first, with the samples of one token before it.
+            length: int [B], its samples; fewer than S where the recording ends.
+            memory: what the call before gave, or `start_stream`.
+            first: whether it is the first chunk.
+
+        Returns:
+            The tokens [B, chunk, D], and the memory of the chunk behind it.
+        """
+        values, mask = self.stem(waveform, length)
+        begin = 0 if first else 1
+        end = begin + self.config["chunk"]
+        values, mask = values[:, begin:end], mask[:, begin:end]
+        contexts = []
+        for block, context in zip(self.stack.blocks, memory.contexts, strict=True):
+            values, context = block.stream(values, context, memory.heard, mask)
+            contexts.append(context)
+        if self.stack.norm is not None:
+            values = self.stack.norm(values)
+        heard = ops.concatenate([memory.heard, mask], axis=1)
+        heard = heard[:, heard.shape[1] - memory.heard.shape[1] :]
+        return Tokens(values, mask), Stream(tuple(contexts), heard)
 
     def compute_output_shape(self, tensors_shape: dict[str, Any]) -> Tokens:
         return Tokens(*self.stem.compute_output_shape(tensors_shape["waveform"]))

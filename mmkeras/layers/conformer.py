@@ -3,7 +3,7 @@
 Source: Gulati et al. 2020, "Conformer: Convolution-augmented Transformer for Speech Recognition".
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -119,6 +119,18 @@ class ConformerConvolution(Composite):
         }
 
 
+class ConformerContext(NamedTuple):
+    """What a block remembers of a stream: what entered its parts at the places before.
+
+    Attributes:
+        attention: float [B, W, D], the tokens that attention looks back at.
+        convolution: float [B, kernel_size - 1, D].
+    """
+
+    attention: Any
+    convolution: Any
+
+
 @keras.saving.register_keras_serializable(package="mmkeras")
 class ConformerBlock(Composite):
     """Half a feed-forward step, attention, convolution, another half step, and a normalisation.
@@ -201,3 +213,58 @@ class ConformerBlock(Composite):
 
     def compute_output_shape(self, values_shape: Any, attention_mask_shape: Any = None) -> Any:
         return values_shape
+
+    def initial_context(self, batch: Any, width: int) -> ConformerContext:
+        """The context in front of a stream, of which attention sees `width` tokens.
+
+        Raises:
+            ValueError: the convolution looks ahead, or further back than `width`.
+        """
+        before = self.convolution.kernel_size - 1
+        if not self.convolution.causal or before > width:
+            raise ValueError(
+                "a stream needs a causal convolution that looks back no further than attention; "
+                f"its kernel_size is {before + 1}, causal={self.convolution.causal}, and attention "
+                f"sees {width} tokens."
+            )
+        sizes = (width, before)
+        return ConformerContext(
+            *(ops.zeros((batch, n, self.convolution.dim), dtype=self.compute_dtype) for n in sizes)
+        )
+
+    def stream(
+        self, values: Any, context: ConformerContext, heard: Any, mask: Any
+    ) -> tuple[Any, ConformerContext]:
+        """`call` for the tokens that come next, which see each other and the context.
+
+        Args:
+            values: float [B, C, D].
+            context: what the call before gave, or `initial_context`.
+            heard: bool [B, W], True = the context has a token there.
+            mask: bool [B, C], True = a token.
+
+        Returns:
+            float [B, C, D], and the context of the tokens behind them.
+        """
+        width, before = context.attention.shape[1], context.convolution.shape[1]
+        residual = self.feed_forward_residual
+        values = residual(values, self.feed_forward(residual.before(values)))
+
+        residual = self.attention_residual
+        entering = residual.before(values)
+        seen = ops.concatenate([context.attention, entering], axis=1)
+        keys = ops.concatenate([heard, mask], axis=1)
+        change = self.attention(
+            entering, seen, attention_mask=AttentionMask(keys=keys, offset=width)
+        )
+        values = residual(values, change)
+
+        residual = self.convolution_residual
+        near = ops.concatenate([context.convolution, residual.before(values)], axis=1)
+        change = self.convolution(near, attention_mask=keys[:, width - before :])
+        values = residual(values, change[:, before:])
+
+        residual = self.second_residual
+        values = residual(values, self.second_feed_forward(residual.before(values)))
+        left = ConformerContext(seen[:, seen.shape[1] - width :], near[:, near.shape[1] - before :])
+        return self.norm(values), left

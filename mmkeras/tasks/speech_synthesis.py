@@ -224,6 +224,15 @@ class SpeechSynthesis(Task):
         seconds = tf.cast(made["length"], tf.float32) / self.audio.sample_rate
         return {"speech": speech, "seconds": seconds}
 
+    def files(self, answer: Any, reference: bytes = b"") -> dict[str, Any]:
+        """A WAV file, and a picture of its spectrogram, beside the reference's if there is one."""
+        from mmkeras.drawing import draw_spectrograms
+
+        shown = {"synthesised": self._heard(answer["speech"])[0]}
+        if reference:
+            shown["reference"] = self._heard(reference)[0]
+        return {"wav": answer["speech"], "png": draw_spectrograms(shown)}
+
     def scores(self, answers: Sequence[Any], labels: Sequence[bytes]) -> dict[str, float]:
         """Means over all answers, each compared with its recording.
 

@@ -1,0 +1,131 @@
+"""Streams and long recordings against the model that hears all at once."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import mmkeras as mm
+from mmkeras.encoders import AudioTransformer, Conformer
+from mmkeras.fusions import Late
+from mmkeras.layers import GlobalNormalization, Size
+from mmkeras.sound import wav
+from mmkeras.tasks import SpeechRecognition
+from mmkeras.tokenizers import CharacterTokenizer
+from mmkeras.transcription import Listener, transcribe
+
+RNG = np.random.default_rng(0)
+AUDIO = mm.Audio(sample_rate=8_000, seconds=3.0)
+SIZE = Size(dim=16, depth=2, num_heads=2, mlp_dim=32)
+TASK = SpeechRecognition(CharacterTokenizer(("<pad>", "<unk>", " ", *"abcdefgh")), max_tokens=9)
+
+
+def recogniser(encoder, audio=AUDIO, fusion=None):
+    return mm.MultimodalModel(
+        {"speech": audio},
+        {"text": TASK},
+        encoders={"speech": encoder},
+        fusion=Late(16) if fusion is None else fusion,
+    )
+
+
+def chunked(chunk=8, left_chunks=2, audio=AUDIO):
+    return Conformer.for_modality(
+        audio,
+        SIZE,
+        kernel_size=5,
+        num_mels=16,
+        normalization=GlobalNormalization([-4.0] * 16, [3.0] * 16),
+        chunk=chunk,
+        left_chunks=left_chunks,
+    )
+
+
+@pytest.fixture(scope="module")
+def model():
+    made = recogniser(chunked())
+    # So that scores differ from step to step.
+    kernel = made.get_layer("text").projection.kernel
+    kernel.assign(RNG.normal(size=kernel.shape) * 4)
+    return made
+
+
+def sound(seconds):
+    """Noise of changing colour, so that something is heard."""
+    steps = round(seconds * 8_000)
+    rough = RNG.normal(size=steps) * np.repeat(RNG.uniform(0, 0.2, steps // 400 + 1), 400)[:steps]
+    return np.clip(rough, -1, 1).astype("float32")
+
+
+def same(one, other):
+    assert one["text"] == other["text"]
+    assert one["score"] == pytest.approx(other["score"], rel=1e-3)
+    for kind in ("words", "pieces"):
+        times = [
+            [w[k] for w in answer[kind] for k in ("start_s", "end_s")] for answer in (one, other)
+        ]
+        np.testing.assert_allclose(*times, atol=1e-4)
+
+
+# A whole number of chunks, a bit more and less, less than a chunk, and a sample.
+@pytest.mark.parametrize("seconds", [2.56, 2.6, 2.5, 1.0, 0.2, 1 / 8_000])
+def test_a_stream_ends_as_the_whole_recording(model, seconds):
+    recording = sound(seconds)
+    whole = model.answer({"speech": recording})["text"]
+    listener = Listener(model)
+    begin = 0
+    while begin < len(recording):
+        size = int(RNG.integers(1, 3_000))
+        listener.hear(recording[begin : begin + size])
+        begin += size
+    same(listener.finish(), whole)
+    # And a new stream begins.
+    listener.hear(recording)
+    same(listener.finish(), whole)
+    if seconds > 2:
+        assert len(whole["pieces"]) > 3
+
+
+def test_what_was_heard_stays(model):
+    listener, heard = Listener(model), []
+    for part in np.split(sound(2.4), 6):
+        heard.append([p["text"] for p in listener.hear(part)["pieces"]])
+    for before, after in itertools.pairwise(heard):
+        assert after[: len(before)] == before
+
+
+def test_longer_than_the_model_hears_at_once(model):
+    short = mm.Audio(sample_rate=8_000, seconds=2.4)
+    hears_less = recogniser(chunked(chunk=4, left_chunks=1, audio=short), short)
+    hears_all = recogniser(chunked(chunk=4, left_chunks=1))
+    hears_all.set_weights(hears_less.get_weights())
+    recording = sound(3.0)
+    expected = hears_all.answer({"speech": recording})["text"]
+    # 2 blocks that see 7 tokens back, and convolutions 4: less than half of the overlap, 24 tokens;
+    # and windows begin where chunks do.
+    same(transcribe(hears_less, recording, overlap_s=1.92), expected)
+    same(transcribe(hears_less, wav.encode(recording, 8_000), overlap_s=1.92), expected)
+
+
+def test_no_sound_at_all(model):
+    assert transcribe(model, np.zeros(0, "float32"))["text"] == ""
+    assert Listener(model).finish()["text"] == ""
+
+
+def test_models_that_cannot_listen():
+    whole = AudioTransformer.for_modality(AUDIO, SIZE, num_mels=16)
+    with pytest.raises(ValueError, match="Conformer with chunk"):
+        Listener(recogniser(whole))
+    with pytest.raises(ValueError, match="fusion Concat"):
+        Listener(recogniser(chunked(), fusion=mm.fusions.Concat.of_size("tiny")))
+    with pytest.raises(ValueError, match="one SpeechRecognition"):
+        Listener(mm.MultimodalModel({"speech": AUDIO}, {"n": mm.tasks.Regression()}, size="tiny"))
+
+
+def test_wrong_arguments(model):
+    with pytest.raises(ValueError, match="overlap_s"):
+        transcribe(model, sound(1.0), overlap_s=3.0)
+    with pytest.raises(ValueError, match="finite float"):
+        Listener(model).hear(np.array([np.nan]))
+    with pytest.raises(ValueError, match="finite float"):
+        Listener(model).hear(np.zeros((3, 2)))
