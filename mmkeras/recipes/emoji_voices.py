@@ -18,7 +18,7 @@ from mmkeras.tasks import SpeechSynthesis
 from mmkeras.tokenizers import CharacterTokenizer, WordPiece
 from mmkeras.training import Recipe
 
-_SIZE = Size(dim=128, depth=3, num_heads=4, mlp_dim=384)
+_SIZE = Size(dim=128, depth=2, num_heads=4, mlp_dim=256)
 
 
 def sources() -> Mapping[str, Source]:
@@ -47,7 +47,7 @@ def model(train: Source) -> MultimodalModel:
     }
     return MultimodalModel(
         fields=fields,
-        tasks={"speech": SpeechSynthesis(Audio(seconds=3.0), field="text")},
+        tasks={"speech": SpeechSynthesis(Audio(seconds=3.0), field="text", depth=3)},
         encoders=encoders,
         fusion=Late(_SIZE.dim),
     )
@@ -62,8 +62,8 @@ recipe = Recipe(
     name="emoji_voices",
     sources=sources,
     model=model,
-    epochs=20,
-    batch_size=32,
-    learning_rate=1e-3,
+    epochs=9,
+    batch_size=24,
+    learning_rate=1.5e-3,
     pipeline={"buckets": {"text": [9, 12, 15, 19]}},
 )
