@@ -43,12 +43,14 @@ def ctc_greedy(logits: Any, mask: Any) -> CTCSequences:
     ([[1, 1, 2, 0, 0]], [[2, 4, 5, 0, 0]])
     """
     logits = ops.cast(logits, "float32")
-    best = ops.where(mask, ops.cast(ops.argmax(logits, axis=-1), "int32"), 0)
-    likelihood = ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1)
+    # Keras' argmax looks at the sign of zeros, by operations that LiteRT lacks.
+    highest, best = ops.top_k(logits, 1)
+    best = ops.where(mask, ops.cast(best[..., 0], "int32"), 0)
+    likelihood = highest[..., 0] - ops.logsumexp(logits, axis=-1)
     before = ops.pad(best[:, :-1], [[0, 0], [1, 0]])
     behind = ops.pad(best[:, 1:], [[0, 0], [0, 1]])
-    begins = (best > 0) & (best != before)
-    stops = (best > 0) & (best != behind)
+    begins = ops.logical_and(best > 0, best != before)
+    stops = ops.logical_and(best > 0, best != behind)
     size = ops.shape(best)[1]
     place = ops.cumsum(ops.cast(begins, "int32"), axis=1) - 1
     steps = ops.broadcast_to(ops.arange(size, dtype="int32")[None, :], ops.shape(best))

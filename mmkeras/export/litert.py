@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mmkeras.export.signatures import concluded, raw_samples, tensors_signature
+from mmkeras.export.signatures import approximate, concluded, raw_samples, tensors_signature
 from mmkeras.export.verify import ExportError, Verification, verify
 from mmkeras.layers.attention import plain_attention
 from mmkeras.model import MultimodalModel
@@ -73,6 +73,7 @@ def litert(
             inputs={SIGNATURE: {name: tensor.numpy() for name, tensor in tensors.items()}},
             expected={SIGNATURE: {name: tensor.numpy() for name, tensor in expected.items()}},
             tolerance=tolerance,
+            approximate=approximate(model, expected),
         )
         os.replace(draft, path)
     return dataclasses.replace(seen, path=path)

@@ -120,7 +120,9 @@ class GriffinLim(keras.layers.Layer):
 
         def improve(_: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
             real, imaginary, last_real, last_imaginary = state
-            made_real, made_imaginary = self._spectrum(waveform(real, imaginary))
+            made = self._spectrum(waveform(real, imaginary))
+            # What is known of the shape is lost on the way, and a loop must not change it.
+            made_real, made_imaginary = (ops.reshape(part, shape) for part in made)
             real = made_real - share * last_real
             imaginary = made_imaginary - share * last_imaginary
             scale = magnitude * ops.rsqrt(
@@ -128,6 +130,8 @@ class GriffinLim(keras.layers.Layer):
             )
             return real * scale, imaginary * scale, made_real, made_imaginary
 
+        frames, bins = magnitude.shape[1:]
+        shape = (-1, ops.shape(magnitude)[1] if frames is None else frames, bins)
         cosine, sine = self._start(magnitude)
         nothing = ops.zeros_like(magnitude)
         state = (magnitude * cosine, magnitude * sine, nothing, nothing)

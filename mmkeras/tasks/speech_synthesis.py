@@ -201,10 +201,10 @@ class SpeechSynthesis(Task):
             iterations=self.iterations,
         )
         frames = ops.cast(outputs["num_frames"], "int32")
-        count = outputs["mel"].shape[1]
-        spoken = ops.arange(count, dtype="int32")[None, :] < frames[:, None]
-        waveform = vocoder(outputs["mel"] * _MEL_SCALE + _MEL_MEAN, spoken)
-        size = min(self.num_frames * self.hop_length, waveform.shape[1])
+        spoken = ops.arange(self.num_frames, dtype="int32")[None, :] < frames[:, None]
+        mel = ops.reshape(outputs["mel"], (-1, self.num_frames, self.num_mels))
+        waveform = vocoder(mel * _MEL_SCALE + _MEL_MEAN, spoken)
+        size = min(self.num_frames * self.hop_length, vocoder.num_samples(self.num_frames))
         waveform = ops.clip(waveform[:, :size], -1.0, 1.0)
         length = ops.minimum(frames * self.hop_length, size)
         within = ops.arange(size, dtype="int32")[None, :] < length[:, None]

@@ -5,8 +5,10 @@ import pytest
 import tensorflow as tf
 
 import mmkeras as mm
-from mmkeras.export import ExportError
+from mmkeras.export import ExportError, litert, saved_model
 from mmkeras.export import verify as verifier
+from mmkeras.fusions import Late
+from mmkeras.tasks import SpeechRecognition, SpeechSynthesis
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +112,18 @@ def test_a_failed_comparison_leaves_nothing(model, tmp_path, monkeypatch):
     with pytest.raises(ExportError, match=r"differs from the model's by 0\.5"):
         mm.export.saved_model(model, tmp_path / "pets" / "1")
     assert list((tmp_path / "pets").iterdir()) == []
+
+
+def test_speech_goes_in_and_comes_out(tmp_path):
+    audio, text = mm.Audio.tiny(), mm.Text.tiny()
+    listener = mm.MultimodalModel(
+        {"speech": audio}, {"said": SpeechRecognition.tiny()}, size="tiny", fusion=Late(16)
+    )
+    speaker = mm.MultimodalModel(
+        {"text": text}, {"speech": SpeechSynthesis.tiny()}, size="tiny", fusion=Late(16)
+    )
+    for model in (listener, speaker):
+        made = saved_model(model, tmp_path / model.name / "1")
+        assert made.max_difference < 1e-2
+        # No operation but those that LiteRT has.
+        assert litert(model, tmp_path / f"{model.name}.tflite").max_difference < 1e-2
