@@ -74,3 +74,23 @@ def random_chains():
         return scores, mask, *(draw.normal(scale=scale, size=s).astype("float32") for s in tables)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def every_alignment():
+    """All ways to say one of K classes at each frame that counts, by the labels they stand for.
+
+    One by one, in NumPy and float64: `{labels: {classes: log-probability}}`.
+    """
+
+    def alignments(logits, mask):
+        logits = logits[mask].astype("float64")
+        scores = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+        found = {}
+        for path in itertools.product(range(logits.shape[-1]), repeat=len(logits)):
+            labels = tuple(label for label, _ in itertools.groupby(path) if label)
+            score = sum(scores[frame, label] for frame, label in enumerate(path))
+            found.setdefault(labels, {})[path] = float(score)
+        return found
+
+    return alignments

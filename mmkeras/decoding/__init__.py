@@ -2,18 +2,26 @@
 
 from mmkeras.decoding.beam import beam_search, length_penalty
 from mmkeras.decoding.crf_marginals import crf_marginals
+from mmkeras.decoding.ctc_align import Alignment, ctc_align
+from mmkeras.decoding.ctc_beam import LanguageModel, ctc_beam
 from mmkeras.decoding.ctc_greedy import CTCSequences, ctc_greedy
 from mmkeras.decoding.greedy import greedy_search
+from mmkeras.decoding.ngram_model import NGramModel
 from mmkeras.decoding.sampling import draw, keep_top_k, keep_top_p, sample
 from mmkeras.decoding.viterbi import viterbi
 from mmkeras.layers.autoregression import Sequences, Step
 
 __all__ = [
+    "Alignment",
     "CTCSequences",
+    "LanguageModel",
+    "NGramModel",
     "Sequences",
     "Step",
     "beam_search",
     "crf_marginals",
+    "ctc_align",
+    "ctc_beam",
     "ctc_greedy",
     "draw",
     "greedy_search",

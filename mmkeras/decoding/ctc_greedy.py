@@ -1,19 +1,21 @@
-"""Greedy decoding of connectionist temporal classification: the likeliest class of each step."""
+"""Greedy decoding of connectionist temporal classification: the likeliest class of each frame."""
 
 from typing import Any, NamedTuple
 
 from keras import ops
 
+from mmkeras.layers.argmax import argmax
+
 
 class CTCSequences(NamedTuple):
-    """What was heard, and in which steps.
+    """The tokens that were found, and when.
 
     Attributes:
-        token_ids: int32 [B, T], classes from 1 up, 0 behind the last.
-        lengths: int32 [B], how many there are.
-        starts: int32 [B, T], the first step of each; 0 behind the last.
-        ends: int32 [B, T], the step behind its last one.
-        scores: float32 [B], the log-probability of the likeliest way.
+        token_ids: int32 [B, T], moved to the front, 0 behind them.
+        lengths: int32 [B]: number of tokens.
+        starts: int32 [B, T]: the first frame of each token; 0 where there is none.
+        ends: int32 [B, T]: one past the last frame of each token; 0 where there is none.
+        scores: float32 [B]: the log-probability of the best class at each frame, summed up.
     """
 
     token_ids: Any
@@ -24,47 +26,48 @@ class CTCSequences(NamedTuple):
 
 
 def ctc_greedy(logits: Any, mask: Any) -> CTCSequences:
-    """The likeliest way through the steps; a class that goes on is heard once, class 0 never.
+    """The labels of the likeliest way to label the frames one by one ("best path").
 
-    All shapes are static where those of the logits are.
+    Equal neighbours are one token, and blanks, class 0, are none. That is not always the likeliest
+    sequence of tokens, whose ways are many; `ctc_beam` looks for that.
 
-    Source: Graves et al. 2006, section 3.2, "best path decoding".
+    Source: Graves et al. 2006, "Connectionist Temporal Classification: Labelling Unsegmented
+    Sequence Data with Recurrent Neural Networks", section 3.2.
 
     Args:
-        logits: float [B, T, K]; class 0 is "nothing heard".
-        mask: bool [B, T], True = a step; the real ones come first.
+        logits: float [B, T, K], class 0 the blank; where masked anything, NaN too.
+        mask: bool [B, T], True = a frame that counts; those stand in front.
 
     Example:
 
     >>> import numpy as np
-    >>> logits = np.eye(3)[[1, 1, 0, 1, 2]][None].astype("float32")
-    >>> heard = ctc_greedy(logits, np.ones((1, 5), bool))
-    >>> np.array(heard.token_ids).tolist(), np.array(heard.ends).tolist()
-    ([[1, 1, 2, 0, 0]], [[2, 4, 5, 0, 0]])
+    >>> logits = np.eye(3)[[[0, 2, 2, 0, 2, 1, 1]]]
+    >>> found = ctc_greedy(logits, np.array([[True] * 6 + [False]]))
+    >>> for part in found[:4]:
+    ...     print(np.array(part).tolist())
+    [[2, 2, 1, 0, 0, 0, 0]]
+    [3]
+    [[1, 4, 5, 0, 0, 0, 0]]
+    [[3, 5, 6, 0, 0, 0, 0]]
     """
-    logits = ops.cast(logits, "float32")
-    # Keras' argmax looks at the sign of zeros, by operations that LiteRT lacks.
-    highest, best = ops.top_k(logits, 1)
-    best = ops.where(mask, ops.cast(best[..., 0], "int32"), 0)
-    likelihood = highest[..., 0] - ops.logsumexp(logits, axis=-1)
-    before = ops.pad(best[:, :-1], [[0, 0], [1, 0]])
-    behind = ops.pad(best[:, 1:], [[0, 0], [0, 1]])
-    begins = ops.logical_and(best > 0, best != before)
-    stops = ops.logical_and(best > 0, best != behind)
-    size = ops.shape(best)[1]
-    place = ops.cumsum(ops.cast(begins, "int32"), axis=1) - 1
-    steps = ops.broadcast_to(ops.arange(size, dtype="int32")[None, :], ops.shape(best))
-
-    def packed(values: Any, there: Any) -> Any:
-        """Those that are there, one behind the other: at most one value belongs to each place."""
-        chosen = ops.one_hot(ops.where(there, place, -1), size, dtype="float32")
-        made = ops.einsum("bt,btp->bp", ops.cast(values, "float32"), chosen)
-        return ops.cast(made, "int32")
-
+    mask = ops.convert_to_tensor(mask)
+    logits = ops.where(mask[..., None], ops.cast(logits, "float32"), 0.0)
+    best = ops.where(mask, argmax(logits), 0)
+    length = ops.shape(best)[1]
+    padded = ops.pad(best, ((0, 0), (1, 1)))
+    spoken = best > 0
+    # The first frame of the n-th token belongs to the n-th last frame.
+    firsts = ops.logical_and(spoken, ops.not_equal(best, padded[:, :-2]))
+    lasts = ops.logical_and(spoken, ops.not_equal(best, padded[:, 2:]))
+    frames = ops.arange(length, dtype="int32")
+    starts, ends = (ops.sort(ops.where(where, frames, length), axis=1) for where in (firsts, lasts))
+    there = starts < length
+    token_ids = ops.take_along_axis(best, ops.where(there, starts, 0), axis=1)
+    gain = ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1)
     return CTCSequences(
-        token_ids=packed(best, begins),
-        lengths=ops.sum(ops.cast(begins, "int32"), axis=1),
-        starts=packed(steps, begins),
-        ends=packed(steps + 1, stops),
-        scores=ops.sum(ops.where(mask, likelihood, 0.0), axis=1),
+        token_ids=ops.where(there, token_ids, 0),
+        lengths=ops.sum(ops.cast(there, "int32"), axis=1),
+        starts=ops.where(there, starts, 0),
+        ends=ops.where(there, ends + 1, 0),
+        scores=ops.sum(ops.where(mask, gain, 0.0), axis=1),
     )

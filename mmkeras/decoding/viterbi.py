@@ -4,6 +4,7 @@ from typing import Any
 
 from keras import ops
 
+from mmkeras.layers.argmax import argmax
 from mmkeras.layers.linear_chain import LinearChain
 
 
@@ -43,20 +44,10 @@ def viterbi(scores: Any, mask: Any, transitions: Any, starts: Any, ends: Any) ->
     from_all = ops.transpose(chain.transitions)
 
     def step(t: Any, counts: Any, moves: Any, tag: Any) -> tuple[Any, Any]:
-        origin = _best(before[t] + ops.take(from_all, tag, axis=0))
+        origin = argmax(before[t] + ops.take(from_all, tag, axis=0))
         return ops.where(moves, origin, tag), ops.where(counts, tag, -1)
 
     none = ops.zeros_like(chain.counts, dtype="int32")
-    _, tags = chain.backward(step, _best(final), none)
+    _, tags = chain.backward(step, argmax(final), none)
     score = ops.where(chain.occupied, ops.max(final, axis=-1), 0.0)
     return ops.transpose(tags), score
-
-
-def _best(scores: Any) -> Any:
-    """int32 [B]: where each row of float32 [B, K] is highest; of equals, the lowest index.
-
-    `ops.argmax` tells 0.0 from -0.0 by their bits, for which LiteRT has no operation.
-    """
-    size = scores.shape[-1]
-    highest = ops.equal(scores, ops.max(scores, axis=-1, keepdims=True))
-    return ops.min(ops.where(highest, ops.arange(size, dtype="int32"), size), axis=-1)
