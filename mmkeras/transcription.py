@@ -74,6 +74,7 @@ class Listener:
         self._memory = self.encoder.start_stream()
         self._outputs: list[np.ndarray] = []
         self._first = True
+        self._so_far: dict[str, Any] | None = None
 
     def hear(self, samples: np.ndarray) -> dict[str, Any]:
         """Hears what comes next.
@@ -91,9 +92,12 @@ class Listener:
         if samples.ndim != 1 or not np.isfinite(samples).all():
             raise ValueError(f"samples must be finite float [S]; got shape {samples.shape}.")
         self._waiting = np.concatenate([self._waiting, samples])
+        before = len(self._outputs)
         while len(self._waiting) >= self._window:
             self._next(self._window)
-        return self._answer()
+        if len(self._outputs) > before or self._so_far is None:
+            self._so_far = self._answer()
+        return self._so_far
 
     def finish(self) -> dict[str, Any]:
         """Hears what is left, answers, and begins a new stream."""

@@ -1,6 +1,14 @@
 """What is said, in letters: names of emoji, spoken by many voices.
 
 mmkeras train emoji_speech --out runs/emoji_speech
+
+Measured on 2 cores that other work kept busy, in one run: 55 minutes of CPU time (50 by the
+clock). Character (word) error rates: names of training by voices that are held out
+(`test_voice`) 0.225 (0.705), where 0.03 (0.08) was the aim; names that are held out too (`test`)
+0.261 (0.820), where 0.10 was; in an accent that is held out as well (`test_accent`) 0.320 (0.921).
+Words are spelt as they sound ("wates" for weights): which of the spellings of a sound a word has is
+not learned in ten epochs, and the loss was still falling. Greedy decoding is 70 times as fast as
+the recordings last, and a stream ends with the same text.
 """
 
 from collections.abc import Mapping

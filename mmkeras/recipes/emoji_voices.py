@@ -1,6 +1,9 @@
 """Names of emoji are said, in the voices of a woman and a man.
 
 mmkeras train emoji_voices --out runs/emoji_voices
+
+A whole run was not measured yet. After three of the nine epochs (validation): durations differ by
+0.18 in the logarithm of frames (root mean square), log-mel energies by 0.54 of their scale.
 """
 
 import dataclasses
