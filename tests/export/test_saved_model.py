@@ -108,7 +108,7 @@ def test_does_not_overwrite_unasked(model, exported):
 
 
 def test_a_failed_comparison_leaves_nothing(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(verifier, "_difference", lambda got, expected: 0.5)
+    monkeypatch.setattr(verifier, "_difference", lambda got, expected, *_: 0.5)
     with pytest.raises(ExportError, match=r"differs from the model's by 0\.5"):
         mm.export.saved_model(model, tmp_path / "pets" / "1")
     assert list((tmp_path / "pets").iterdir()) == []
