@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mmkeras.layers.grids import cells, maps, needed_grids, tokens_of
+from mmkeras.tokens import Layout
 
 GRIDS = ((2, 3), (1, 2))
 
@@ -29,4 +30,4 @@ def test_maps_hold_what_their_cells_are():
 
 def test_tokens_without_a_grid_are_refused():
     with pytest.raises(ValueError, match=r"field 'voice', whose encoder makes tokens that are no"):
-        needed_grids({"voice": ()}, "voice", "ObjectDetection")
+        needed_grids({"voice": Layout(grids=())}, "voice", "ObjectDetection")
