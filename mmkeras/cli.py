@@ -200,7 +200,8 @@ def _predict(given: argparse.Namespace) -> None:
                 print(json.dumps(_writable(answer), ensure_ascii=False))
         return
     sample = dict(_pair(text) for text in given.values)
-    references = {name: sample.pop(name) for name in model.tasks if name in sample}
+    shown = [task for task in model.tasks if task not in model.fields] if given.draw else []
+    references = {task: sample.pop(task) for task in shown if task in sample}
     answers = model.answer(sample)
     for task, answer in answers.items():
         _print_answer(task, answer)

@@ -1,12 +1,11 @@
 """Utterances of eSpeak NG as WAV files, as datasets keep them."""
 
-import io
-import wave
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from mmkeras import espeak
+from mmkeras.sound import wav
 
 SAMPLE_RATE = 16_000
 #: Accents that eSpeak NG speaks English in.
@@ -38,16 +37,10 @@ def spoken(utterances: Sequence[espeak.Utterance]) -> Iterator[bytes]:
 
     Example:
 
-    >>> wav = next(spoken([espeak.Utterance("cat")]))
-    >>> wav[:4], 16_000 < len(wav) < 64_000
+    >>> speech = next(spoken([espeak.Utterance("cat")]))
+    >>> speech[:4], 10_000 < len(speech) < 64_000
     (b'RIFF', True)
     """
     for speech in espeak.speak_all(utterances, SAMPLE_RATE):
         padded = np.pad(speech, round(_SILENCE_S * SAMPLE_RATE))
-        buffer = io.BytesIO()
-        with wave.open(buffer, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(SAMPLE_RATE)
-            file.writeframes(padded.astype("<i2").tobytes())
-        yield buffer.getvalue()
+        yield wav.encode(padded.astype("<i2"), SAMPLE_RATE)

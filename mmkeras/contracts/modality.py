@@ -97,22 +97,29 @@ class Modality(Configured, abc.ABC):
         """
         return {}
 
+    def located(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """One raw value's tensors, and those of `origins`; by default there are none of these."""
+        return self.preprocess(raw)
+
     def preprocess_batch(self, raw: tf.Tensor, origins: bool = False) -> dict[str, tf.Tensor]:
         """`preprocess` over a batch.
 
         Args:
             raw: string [B], the raw values.
             origins: whether the tensors of `origins` are made too; a modality that has some
-                overrides this method.
+                overrides `located`, or this method.
 
         Returns:
             The tensors, with a leading B.
         """
-        del origins
-        signature = {
-            name: tf.TensorSpec(spec.shape, spec.dtype) for name, spec in self.specs().items()
-        }
-        return tf.map_fn(self.preprocess, raw, fn_output_signature=signature)
+        specs = self.specs() | (self.origins() if origins else {})
+        signature = {name: tf.TensorSpec(spec.shape, spec.dtype) for name, spec in specs.items()}
+
+        def read(raw: tf.Tensor) -> dict[str, tf.Tensor]:
+            made = self.located(raw)
+            return {name: made[name] for name in specs}
+
+        return tf.map_fn(read, raw, fn_output_signature=signature)
 
     def augment(self, tensors: dict[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """A randomly changed copy of one preprocessed sample that means the same; by default none.

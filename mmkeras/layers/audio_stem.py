@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from mmkeras.layers.composite import Composite
+from mmkeras.layers.lengths import up_to
 from mmkeras.layers.pooling import masked_mean
 from mmkeras.layers.sizes import Size, size_of
 from mmkeras.layers.spectrogram import LogMelSpectrogram
@@ -126,12 +127,12 @@ class AudioStem(Composite):
         length = ops.cast(length, "int32")
         waveform = ops.cast(waveform, "float32")
         samples = ops.shape(waveform)[1]
-        waveform = ops.where(_up_to(length, samples), waveform, 0.0)
+        waveform = ops.where(up_to(length, samples), waveform, 0.0)
         # Room for one more frame, so that a frame begins at every hop, however short the waveform.
         waveform = ops.pad(waveform, [[0, 0], [0, self.spectrogram.frame_length]])
         values = self.spectrogram(waveform)[:, : -(-samples // hop)]
         length = -(-length // hop)
-        mask = _up_to(length, ops.shape(values)[1])
+        mask = up_to(length, ops.shape(values)[1])
         if self.normalization is None:
             level = ops.mean(masked_mean(values, mask), axis=-1)[:, None, None]
             values = (values - level) / 4.0
@@ -144,7 +145,7 @@ class AudioStem(Composite):
             # Padded by hand: "same" would shift by a frame between odd and even lengths.
             values = convolution(ops.pad(values, [[0, 0], [1, 1], [0, 0]]))
             length = (length + 1) // 2
-            mask = _up_to(length, ops.shape(values)[1])
+            mask = up_to(length, ops.shape(values)[1])
         return values, mask
 
     def num_tokens(self, samples: Any) -> Any:
@@ -159,8 +160,3 @@ class AudioStem(Composite):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | self.config
-
-
-def _up_to(length: Any, size: Any) -> Any:
-    """bool [B, size]: True at the first `length` (int32 [B]) places of each row."""
-    return ops.arange(size, dtype="int32")[None, :] < length[:, None]

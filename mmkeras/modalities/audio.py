@@ -170,21 +170,10 @@ class Audio(Modality):
             tf.errors.InvalidArgumentError: the bytes are no WAV file, hold sound in a compressed
                 form, contradict themselves or are cut off, or a sample is not finite.
         """
-        made = self._read(raw)
+        made = self.located(raw)
         return {name: made[name] for name in self.specs()}
 
-    def preprocess_batch(self, raw: tf.Tensor, origins: bool = False) -> dict[str, tf.Tensor]:
-        """See `Modality.preprocess_batch`."""
-        specs = self.specs() | (self.origins() if origins else {})
-        signature = {name: tf.TensorSpec(spec.shape, spec.dtype) for name, spec in specs.items()}
-
-        def read(raw: tf.Tensor) -> dict[str, tf.Tensor]:
-            made = self._read(raw)
-            return {name: made[name] for name in specs}
-
-        return tf.map_fn(read, raw, fn_output_signature=signature)
-
-    def _read(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
+    def located(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """One recording's tensors, origins among them."""
 
         def read() -> tf.Tensor:

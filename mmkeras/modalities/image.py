@@ -200,21 +200,10 @@ class Image(Modality):
             tf.errors.InvalidArgumentError: the bytes are no JPEG, PNG, GIF or BMP, are cut off, or
                 declare more than `max_pixels`.
         """
-        made = self._read(raw)
+        made = self.located(raw)
         return {name: made[name] for name in self.specs()}
 
-    def preprocess_batch(self, raw: tf.Tensor, origins: bool = False) -> dict[str, tf.Tensor]:
-        """Encoded pictures (string [B]) to what `preprocess` makes, and `origins` if asked for."""
-        specs = self.specs() | (self.origins() if origins else {})
-        signature = {name: tf.TensorSpec(spec.shape, spec.dtype) for name, spec in specs.items()}
-
-        def read(raw: tf.Tensor) -> dict[str, tf.Tensor]:
-            made = self._read(raw)
-            return {name: made[name] for name in specs}
-
-        return tf.map_fn(read, raw, fn_output_signature=signature)
-
-    def _read(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
+    def located(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """One picture's tensors, origins among them."""
         present = tf.strings.length(raw) > 0
         picture = _decode(raw, self.background, self.max_pixels)

@@ -106,30 +106,25 @@ class Text(Modality):
     @property
     def vocabulary_size(self) -> int:
         """How many ids there are, the special ones included."""
-        return self.tokenizer.vocabulary_size + self._shift
-
-    @functools.cached_property
-    def _shift(self) -> int:
-        """How much higher ids are here, so that 0 is the padding."""
-        return 0 if self.tokenizer.pad_id == 0 else 1
+        return self.tokenizer.vocabulary_size + self.tokenizer.shift
 
     @functools.cached_property
     def _special(self) -> list[int]:
         """The ids around the pieces of every text: a start, an end, or none."""
         marks = special_ids(self.tokenizer, self.layout)
-        return [id_ + self._shift for mark in marks for id_ in mark]
+        return [id_ + self.tokenizer.shift for mark in marks for id_ in mark]
 
     @functools.cached_property
     def mask_id(self) -> int | None:
         """The id that a tokenizer has for hidden pieces; None where it has none."""
         mask = self.tokenizer.mask_id
-        return None if mask is None else mask + self._shift
+        return None if mask is None else mask + self.tokenizer.shift
 
     @functools.cached_property
     def _hidden(self) -> int | None:
         """The id that `augment` hides a piece behind."""
         unknown = self.tokenizer.unknown_id
-        return self.mask_id if unknown is None else unknown + self._shift
+        return self.mask_id if unknown is None else unknown + self.tokenizer.shift
 
     def encode(self, value: Any) -> bytes:
         """Turns what a person hands in into UTF-8 bytes.
@@ -190,7 +185,7 @@ class Text(Modality):
         )
         piece = made.texts >= 0
         there = made.mask & tf.reduce_any(piece, axis=1, keepdims=True)
-        ids = {"token_ids": tf.where(there, made.token_ids + self._shift, 0)}
+        ids = {"token_ids": tf.where(there, made.token_ids + self.tokenizer.shift, 0)}
         return ids | self._origins(raw, made, piece) if origins else ids
 
     def _origins(self, raw: tf.Tensor, made: Assembled, piece: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -247,7 +242,7 @@ class Text(Modality):
         """
         special = set(self.tokenizer.special.names)  # type: ignore[attr-defined]
         pieces = self.tokenizer.vocabulary  # type: ignore[attr-defined]
-        kinds = [("padding",)] * self._shift
+        kinds = [("padding",)] * self.tokenizer.shift
         kinds += [(piece,) if piece in special else _kind(piece) for piece in pieces]
         _, number, counts = np.unique(
             [repr(kind) for kind in kinds], return_inverse=True, return_counts=True

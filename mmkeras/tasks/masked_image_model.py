@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
+from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Tensors
+from mmkeras.contracts.unlabelled import UnlabelledTask
 from mmkeras.layers.grids import maps, needed_grids
 from mmkeras.modalities.image import Image
 from mmkeras.tokens import Layout, Tokens
@@ -16,7 +17,7 @@ from mmkeras.tokens import Layout, Tokens
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 @dataclasses.dataclass(frozen=True)
-class MaskedImageModel(Task):
+class MaskedImageModel(UnlabelledTask):
     """A large share of a picture's patches is hidden, and guessed from the others.
 
     It needs no labels: pretrain an encoder on one's own pictures, and then give it to a model with
@@ -47,7 +48,6 @@ class MaskedImageModel(Task):
     TensorShape([4, 4, 193])
     """
 
-    labelled: ClassVar[bool] = False
     reads: ClassVar[frozenset[str]] = frozenset({"moved"})
 
     height: int
@@ -91,12 +91,6 @@ class MaskedImageModel(Task):
     @property
     def _hidden(self) -> int:
         return round(self.share * self._grid[0] * self._grid[1])
-
-    def encode(self, value: Any) -> bytes:
-        """There are no labels but None."""
-        if value is None:
-            return b""
-        raise TypeError(f"a masked image model takes no label; got {value!r:.80}.")
 
     def target(self, raw: tf.Tensor, origins: Tensors = NO_ORIGINS) -> tf.Tensor:
         """float32 [H, W, P + 1], all 0: `prepare` tells what is hidden."""
@@ -156,10 +150,6 @@ class MaskedImageModel(Task):
     def tiny(cls) -> Self:
         """The task for a tiny `Image`."""
         return cls.of(Image.tiny(), share=0.5)
-
-    def labels(self) -> list[bytes]:
-        """None: nothing is labelled."""
-        return []
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
+from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Tensors
+from mmkeras.contracts.unlabelled import UnlabelledTask
 from mmkeras.losses.cross_entropy import masked_cross_entropy
 from mmkeras.metrics.masked_accuracy import MaskedAccuracy
 from mmkeras.modalities.text import Text
@@ -17,7 +18,7 @@ from mmkeras.tokens import Layout, Tokens
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 @dataclasses.dataclass(frozen=True)
-class MaskedLanguageModel(Task):
+class MaskedLanguageModel(UnlabelledTask):
     """Which words were hidden: pretraining of a text encoder on texts alone.
 
     In every pass other words are hidden, each with all of its tokens: four in five tokens behind
@@ -47,7 +48,6 @@ class MaskedLanguageModel(Task):
     (4, ('review',))
     """
 
-    labelled: ClassVar[bool] = False
     reads: ClassVar[frozenset[str]] = frozenset({"words"})
 
     vocabulary_size: int
@@ -83,12 +83,6 @@ class MaskedLanguageModel(Task):
     def points_into(self) -> tuple[str, ...]:
         """The text: its words are hidden as wholes."""
         return (self.field,)
-
-    def encode(self, value: Any) -> bytes:
-        """There are no labels but None."""
-        if value is None:
-            return b""
-        raise TypeError(f"a masked language model takes no label; got {value!r:.80}.")
 
     def target(self, raw: tf.Tensor, origins: Tensors = NO_ORIGINS) -> tf.Tensor:
         """int32 [T], all -1: `prepare` tells what is hidden."""
@@ -137,10 +131,6 @@ class MaskedLanguageModel(Task):
     def tiny(cls) -> Self:
         """The task for a tiny `Text`, in the field `text`."""
         return cls.of(Text.tiny(), share=0.4)
-
-    def labels(self) -> list[bytes]:
-        """None: nothing is labelled."""
-        return []
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

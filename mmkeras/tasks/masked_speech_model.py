@@ -11,7 +11,8 @@ import tensorflow as tf
 from keras import ops
 
 from mmkeras.contracts.encoder import Encoder
-from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
+from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Tensors
+from mmkeras.contracts.unlabelled import UnlabelledTask
 from mmkeras.layers.spectrogram import LogMelSpectrogram
 from mmkeras.losses.cross_entropy import masked_cross_entropy
 from mmkeras.metrics.masked_accuracy import MaskedAccuracy
@@ -25,7 +26,7 @@ _FRAME_S = 0.025
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 @dataclasses.dataclass(frozen=True)
-class MaskedSpeechModel(Task):
+class MaskedSpeechModel(UnlabelledTask):
     """Stretches of a recording become noise, and what stood there is guessed from the rest.
 
     It needs no labels: pretrain an encoder on one's own recordings, and then give it to a model
@@ -69,7 +70,6 @@ class MaskedSpeechModel(Task):
     (TensorShape([25]), True)
     """
 
-    labelled: ClassVar[bool] = False
     reads: ClassVar[frozenset[str]] = frozenset({"start_s"})
 
     sample_rate: int
@@ -153,12 +153,6 @@ class MaskedSpeechModel(Task):
         vectors = random.normal(size=(self.num_codes, self.code_dim))
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return _Quantizer(spectrogram, projection.astype("float32"), vectors.astype("float32"))
-
-    def encode(self, value: Any) -> bytes:
-        """There are no labels but None."""
-        if value is None:
-            return b""
-        raise TypeError(f"a masked speech model takes no label; got {value!r:.80}.")
 
     def target(self, raw: tf.Tensor, origins: Tensors = NO_ORIGINS) -> tf.Tensor:
         """int32 [T], all -1: `prepare` tells what is hidden."""
@@ -264,10 +258,6 @@ class MaskedSpeechModel(Task):
         return cls(
             audio.sample_rate, audio.num_samples, step=320, span_s=0.04, num_codes=8, num_mels=16
         )
-
-    def labels(self) -> list[bytes]:
-        """None: nothing is labelled."""
-        return []
 
 
 class _Quantizer(NamedTuple):

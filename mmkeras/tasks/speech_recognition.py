@@ -1,7 +1,6 @@
 """`SpeechRecognition`: what is said in a recording."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -124,15 +123,10 @@ class SpeechRecognition(Task):
         """The recording: answers tell when what was said."""
         return (self.field,)
 
-    @functools.cached_property
-    def _shift(self) -> int:
-        """How much higher classes are than ids, so that class 0 is "nothing"."""
-        return 0 if self.tokenizer.pad_id == 0 else 1
-
     @property
     def num_classes(self) -> int:
         """K, "nothing" included."""
-        return self.tokenizer.vocabulary_size + self._shift
+        return self.tokenizer.vocabulary_size + self.tokenizer.shift
 
     def encode(self, value: Any) -> bytes:
         """A text, or its UTF-8 bytes; None and NaN give `b""`."""
@@ -164,7 +158,7 @@ class SpeechRecognition(Task):
             count,
             tf.constant(self.max_tokens),
         ):
-            padded = tf.pad(ids + self._shift, [[0, self.max_tokens - count]])
+            padded = tf.pad(ids + self.tokenizer.shift, [[0, self.max_tokens - count]])
         return tf.ensure_shape(padded, [self.max_tokens])
 
     def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
@@ -219,7 +213,7 @@ class SpeechRecognition(Task):
         lengths = tf.reduce_sum(tf.cast(ids > 0, tf.int32), axis=1)
         # As many columns as the longest has pieces.
         ids = ids[:, : tf.reduce_max(lengths)]
-        pieces = tf.RaggedTensor.from_tensor(ids - self._shift, lengths)
+        pieces = tf.RaggedTensor.from_tensor(ids - self.tokenizer.shift, lengths)
         starts, ends = (
             found[name][:, : tf.shape(ids)[1]] + offset for name in ("starts_s", "ends_s")
         )
@@ -242,7 +236,7 @@ class SpeechRecognition(Task):
             "words": words,
             "word_starts_s": of_words(starts, tf.math.unsorted_segment_min),
             "word_ends_s": of_words(ends, tf.math.unsorted_segment_max),
-            "pieces": tf.where(there, _alone(ids - self._shift, self.tokenizer), ""),
+            "pieces": tf.where(there, _alone(ids - self.tokenizer.shift, self.tokenizer), ""),
             "piece_starts_s": tf.where(there, starts, 0.0),
             "piece_ends_s": tf.where(there, ends, 0.0),
         }
@@ -271,7 +265,9 @@ class SpeechRecognition(Task):
         from mmkeras.metrics.error_rate import error_rate
 
         ids = [self.target(tf.constant(label)).numpy() for label in labels]
-        rows = tf.ragged.constant([row[row > 0] - self._shift for row in ids], dtype=tf.int32)
+        rows = tf.ragged.constant(
+            [row[row > 0] - self.tokenizer.shift for row in ids], dtype=tf.int32
+        )
         said = [text.decode() for text in self.tokenizer.detokenize(rows).numpy()]
         heard = [answer["text"] for answer in answers]
         return {

@@ -1,6 +1,7 @@
 """`SpeechSynthesis`: a text is said."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -14,6 +15,7 @@ from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.layers.durations import expand, per_token_mean
 from mmkeras.layers.fundamental_frequency import FundamentalFrequency
 from mmkeras.layers.griffin_lim import GriffinLim
+from mmkeras.layers.lengths import up_to
 from mmkeras.layers.monotonic_alignment import (
     beta_binomial_log_prior,
     log_attention,
@@ -133,6 +135,27 @@ class SpeechSynthesis(Task):
         """F, the frames of the longest speech: one begins at every hop."""
         return -(-self.audio.num_samples // self.hop_length)
 
+    @functools.cached_property
+    def _vocoder(self) -> GriffinLim:
+        """What makes waveforms of frames."""
+        return GriffinLim(**self._spectrogram, iterations=self.iterations)
+
+    @functools.cached_property
+    def _ears(self) -> tuple[LogMelSpectrogram, FundamentalFrequency]:
+        """What makes frames and pitch of waveforms."""
+        arguments = {k: v for k, v in self._spectrogram.items() if k != "num_mels"}
+        return LogMelSpectrogram(**self._spectrogram), FundamentalFrequency(**arguments)
+
+    @property
+    def _spectrogram(self) -> dict[str, int]:
+        """The arguments of `LogMelSpectrogram`."""
+        return {
+            "sample_rate": self.audio.sample_rate,
+            "frame_length": self.frame_length,
+            "hop_length": self.hop_length,
+            "num_mels": self.num_mels,
+        }
+
     def encode(self, value: Any) -> bytes:
         """A recording; see `Audio.encode`."""
         return self.audio.encode(value)
@@ -171,12 +194,7 @@ class SpeechSynthesis(Task):
         return SpeechSynthesisHead(
             self.field,
             self.num_frames,
-            {
-                "sample_rate": self.audio.sample_rate,
-                "frame_length": self.frame_length,
-                "hop_length": self.hop_length,
-                "num_mels": self.num_mels,
-            },
+            self._spectrogram,
             self.depth,
             self.dropout,
             name=name,
@@ -193,21 +211,14 @@ class SpeechSynthesis(Task):
 
     def conclude(self, outputs: dict[str, Any]) -> dict[str, Any]:
         """The waveform, float32 [B, S] in [-1, 1], and its `length`, int32 [B]."""
-        vocoder = GriffinLim(
-            self.audio.sample_rate,
-            self.frame_length,
-            self.hop_length,
-            self.num_mels,
-            iterations=self.iterations,
-        )
         frames = ops.cast(outputs["num_frames"], "int32")
-        spoken = ops.arange(self.num_frames, dtype="int32")[None, :] < frames[:, None]
+        spoken = up_to(frames, self.num_frames)
         mel = ops.reshape(outputs["mel"], (-1, self.num_frames, self.num_mels))
-        waveform = vocoder(mel * _MEL_SCALE + _MEL_MEAN, spoken)
-        size = min(self.num_frames * self.hop_length, vocoder.num_samples(self.num_frames))
+        waveform = self._vocoder(mel * _MEL_SCALE + _MEL_MEAN, spoken)
+        size = min(self.num_frames * self.hop_length, self._vocoder.num_samples(self.num_frames))
         waveform = ops.clip(waveform[:, :size], -1.0, 1.0)
         length = ops.minimum(frames * self.hop_length, size)
-        within = ops.arange(size, dtype="int32")[None, :] < length[:, None]
+        within = up_to(length, size)
         return {"waveform": ops.where(within, waveform, 0.0), "length": length}
 
     def decode(
@@ -263,10 +274,8 @@ class SpeechSynthesis(Task):
         """The log-mel frames [F, M] and the pitch [F], in hertz, of a recording."""
         made = self.audio.preprocess(tf.constant(wav))
         waveform = made["waveform"][None, : tf.maximum(made["length"], self.frame_length)]
-        arguments = (self.audio.sample_rate, self.frame_length, self.hop_length)
-        mel = LogMelSpectrogram(*arguments, self.num_mels)(waveform)
-        f0_hz, _ = FundamentalFrequency(*arguments)(waveform)
-        return mel.numpy()[0], f0_hz.numpy()[0]
+        spectrogram, frequency = self._ears
+        return spectrogram(waveform).numpy()[0], frequency(waveform)[0].numpy()[0]
 
     @classmethod
     def tiny(cls) -> Self:
@@ -394,7 +403,7 @@ class SpeechSynthesisHead(keras.layers.Layer):
         prosody = ops.stack([said.pitch, said.energy], axis=-1)
         values = values + self.prosody(ops.cast(prosody, self.compute_dtype))
         frames = expand(values, said.durations, count)
-        mask = ops.arange(count, dtype="int32")[None, :] < lasting[:, None]
+        mask = up_to(lasting, count)
         frames = self.stack(frames, attention_mask=mask, training=training)
         return ops.where(mask[..., None], ops.cast(self.mel(frames), "float32"), 0.0)
 
@@ -411,7 +420,7 @@ class SpeechSynthesisHead(keras.layers.Layer):
         count = -(-samples // hop)
         true = (self.spectrogram(waveform)[:, :count] - _MEL_MEAN) / _MEL_SCALE
         lasting = -(-length // hop)
-        heard = ops.arange(count, dtype="int32")[None, :] < lasting[:, None]
+        heard = up_to(lasting, count)
 
         own = ops.cast(ops.where(heard[..., None], true, 0.0), self.compute_dtype)
         attention = log_attention(

@@ -91,6 +91,11 @@ class Tokenizer(Configured, abc.ABC):
         return self.special_id("pad")
 
     @property
+    def shift(self) -> int:
+        """By how much ids have to be raised so that 0 is no piece: 0 where it is the padding."""
+        return 0 if self.pad_id == 0 else 1
+
+    @property
     def unknown_id(self) -> int | None:
         """The id of what stands for the unknown; None where there is none."""
         return self.special_id("unknown")
