@@ -1,9 +1,12 @@
-"""Files that people name: whether they are there, and which of their lines is no text."""
+"""Files that people name: whether they are there, and which of their lines is no text or JSON."""
 
 import difflib
+import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 def existing_file(path: str | Path) -> Path:
@@ -71,6 +74,51 @@ def _undecodable(path: Path, encoding: str) -> str:
                 )
             begin += len(line)
     return f"{path} is not {name}; save the file as {name}."
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a text file with one JSON object in each line; empty lines are left out.
+
+    Args:
+        path: the file, in UTF-8.
+
+    Returns:
+        The number of each line, counted from 1, and its object.
+
+    Raises:
+        ValueError: a line is no object, or names a key twice; the message names row and line.
+
+    Example:
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "greetings.jsonl"
+    >>> _ = path.write_text('{"text": "hello"}\\n\\n{"text": "bye"}\\n')
+    >>> list(json_lines(path))
+    [(1, {'text': 'hello'}), (3, {'text': 'bye'})]
+    """
+    count = 0
+    for number, line in enumerate(text_lines(path, "\n"), start=1):
+        if line.isspace():
+            continue
+        count += 1
+        place = f"{path}, row {count} (line {number})"
+        try:
+            row = json.loads(line, object_pairs_hook=_object)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"{place}: not valid JSON ({error}): {line!r:.80}; write one object in each line."
+            ) from error
+        if not isinstance(row, dict):
+            raise ValueError(f'{place}: {row!r:.80} is not an object, such as {{"text": "hello"}}.')
+        yield number, row
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; `json` alone would drop all but the last of equal names."""
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise ValueError(f"an object names {twice} more than once; rename all but one")
+    return dict(pairs)
 
 
 def public_file(name: str, origin: str) -> Path:

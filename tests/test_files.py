@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmkeras.files import existing_file, text_lines
+from mmkeras.files import existing_file, json_lines, text_lines
 
 
 def test_a_file_that_is_there(tmp_path):
@@ -60,3 +60,25 @@ def test_lines_that_are_no_text(tmp_path, content, encoding, message):
     (tmp_path / "a.txt").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         list(text_lines(tmp_path / "a.txt", encoding=encoding))
+
+
+def test_lines_of_json(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes('\ufeff{"a": "\u2028"}\r\n \n{}\n\n{"b": [1, null]}'.encode())
+    assert list(json_lines(path)) == [(1, {"a": "\u2028"}), (3, {}), (5, {"b": [1, None]})]
+    path.write_bytes(b"")
+    assert list(json_lines(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{'a': 1}", r"row 2 \(line 3\): not valid JSON \(Expecting .*: \"{'a': 1}\\n\"; write"),
+        ("[]", r"row 2 \(line 3\): \[\] is not an object, such as \{\"text\": \"hello\"\}"),
+        ('{"a": {"b": 1, "b": 1}}', r"\(line 3\): .*an object names \['b'\] more than once; rena"),
+    ],
+)
+def test_lines_that_are_no_json(tmp_path, line, message):
+    (tmp_path / "a.jsonl").write_text(f'{{"a": 1}}\n\n{line}\n')
+    with pytest.raises(ValueError, match=message):
+        list(json_lines(tmp_path / "a.jsonl"))

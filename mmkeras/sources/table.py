@@ -2,7 +2,6 @@
 
 import array
 import csv
-import json
 import numbers
 import os
 import threading
@@ -11,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmkeras.files import existing_file, text_lines
+from mmkeras.files import existing_file, json_lines, text_lines
 from mmkeras.rows import Rows, shown
 
 _FORMATS = {
@@ -209,33 +208,11 @@ def _read_jsonl(path: Path) -> _Content:
     lines = array.array("q")
 
     def rows() -> Iterator[dict[str, Any]]:
-        for number, line in enumerate(text_lines(path, "\n"), start=1):
-            if line.isspace():
-                continue
+        for number, row in json_lines(path):
             lines.append(number)
-            place = f"{path}, row {len(lines)} (line {number})"
-            try:
-                row = json.loads(line, object_pairs_hook=_object)
-            except (ValueError, RecursionError) as error:
-                raise ValueError(
-                    f"{place}: not valid JSON ({error}): {shown(line)}; write one object in each "
-                    "line."
-                ) from error
-            if not isinstance(row, dict):
-                raise ValueError(
-                    f'{place}: {shown(row)} is not an object, such as {{"text": "hello"}}.'
-                )
             yield row
 
     return _Content(_by_column(rows()), _unless_obvious(lines, first=1))
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; `json` alone would drop all but the last of equal names."""
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        _check_names("the object", [name for name, _ in pairs])
-    return row
 
 
 def _unless_obvious(lines: Sequence[int], first: int) -> Sequence[int] | None:
