@@ -2,9 +2,22 @@
 
 from mmkeras.sources.coco import COCO
 from mmkeras.sources.conll import CoNLL
+from mmkeras.sources.librispeech import LibriSpeech
+from mmkeras.sources.ljspeech import LJSpeech
+from mmkeras.sources.manifest import Manifest
 from mmkeras.sources.mask_folder import MaskFolder
 from mmkeras.sources.pascal_voc import PascalVOC
 from mmkeras.sources.table import Table
 from mmkeras.sources.tfds import TFDS
 
-__all__ = ["COCO", "TFDS", "CoNLL", "MaskFolder", "PascalVOC", "Table"]
+__all__ = [
+    "COCO",
+    "TFDS",
+    "CoNLL",
+    "LJSpeech",
+    "LibriSpeech",
+    "Manifest",
+    "MaskFolder",
+    "PascalVOC",
+    "Table",
+]
