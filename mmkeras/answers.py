@@ -91,14 +91,18 @@ def decode(
                 "model.answer, or a pipeline with origins=True."
             )
         tensors = {key: tf.convert_to_tensor(value) for key, value in outputs[name].items()}
-        decoded = {key: value.numpy() for key, value in task.decode(tensors, origins).items()}
-        size = len(next(iter(decoded.values())))
-        columns[name] = [
-            task.read({key: _plain(value[i]) for key, value in decoded.items()})
-            for i in range(size)
-        ]
+        columns[name] = read(task, task.decode(tensors, origins))
     size = len(next(iter(columns.values())))
     return [{name: column[i] for name, column in columns.items()} for i in range(size)]
+
+
+def read(task: Task, decoded: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a task decoded, `{name: tensor [B, ...]}`, as Python values of each sample."""
+    arrays = {key: np.asarray(value) for key, value in decoded.items()}
+    size = len(next(iter(arrays.values())))
+    return [
+        task.read({key: _plain(value[i]) for key, value in arrays.items()}) for i in range(size)
+    ]
 
 
 def drawn(

@@ -1,5 +1,6 @@
 """`MultimodalModel`: fields, encoders, a fusion and tasks joined into one Keras model."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from mmkeras.fields import Fields
 from mmkeras.fusions import Concat
 from mmkeras.layers import ModalityDropout
 from mmkeras.pipeline import pipeline
+from mmkeras.tokens import Layout
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -95,7 +97,7 @@ class MultimodalModel(keras.Model):
         if modality_dropout:
             tokens = ModalityDropout(modality_dropout, name="modality_dropout")(tokens)
         tokens = fusion(tokens)
-        layouts = {field: encoders[field].layout for field in fields}
+        layouts = _layouts(encoders)
         outputs, hints = {}, {}
         for task_name, task in tasks.items():
             told = {
@@ -243,6 +245,44 @@ class MultimodalModel(keras.Model):
         """
         return answers.drawn(self.fields, self.tasks, sample, answer)
 
+    def set_task(self, name: str, **changes: Any) -> None:
+        """Changes how a task of this model answers; the weights stay as they are.
+
+        Args:
+            name: the task's.
+            **changes: arguments of its constructor, such as `beams` of a `SpeechRecognition`.
+
+        Raises:
+            KeyError: the model has no such task.
+            ValueError: there is no such argument, or with it the task would need other weights.
+
+        Example:
+
+        >>> from mmkeras.decoding import CTCBeams
+        >>> from mmkeras.modalities import Audio
+        >>> from mmkeras.tasks import SpeechRecognition
+        >>> task = SpeechRecognition.tiny()
+        >>> model = MultimodalModel({"speech": Audio.tiny()}, {"text": task}, size="tiny")
+        >>> model.set_task("text", beams=CTCBeams(num_beams=4))
+        >>> model.tasks["text"].beams.num_beams
+        4
+        """
+        if name not in self.tasks:
+            raise KeyError(f"the model has no task {name!r}; it has {list(self.tasks)}.")
+        known = [field.name for field in dataclasses.fields(self.tasks[name])]
+        unknown = sorted(set(changes) - set(known))
+        if unknown:
+            raise ValueError(f"task {name!r} has no {unknown}; it has {known}.")
+        changed = dataclasses.replace(self.tasks[name], **changes)
+        head, there = changed.head(name, _layouts(self.encoders)), self.get_layer(name)
+        weights = [layer.get_config() | {"dtype": None} for layer in (head, there)]
+        if type(head) is not type(there) or weights[0] != weights[1]:
+            raise ValueError(
+                f"with other {sorted(changes)}, task {name!r} needs another head, which has not "
+                "been trained; make a new model."
+            )
+        self.tasks[name] = changed
+
     def decode(
         self, outputs: Mapping[str, Mapping[str, Any]], origins: Tensors = NO_ORIGINS
     ) -> list[dict[str, Any]]:
@@ -295,6 +335,11 @@ class MultimodalModel(keras.Model):
                 layer.trainable = True
                 layer.trainable = False
         return model
+
+
+def _layouts(encoders: Mapping[str, Encoder]) -> dict[str, Layout]:
+    """Those of the tokens of each field."""
+    return {field: encoder.layout for field, encoder in encoders.items()}
 
 
 class _LabelledMean(keras.losses.Loss):

@@ -1,5 +1,7 @@
 """Speech that is longer than a model hears at once: as it is spoken, or recording by recording."""
 
+import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,8 @@ class Listener:
 
     What it heard in the end equals what the model answers to the whole recording; between, the
     words of the chunk that is being spoken are missing, and nothing that was heard changes but a
-    word that goes on.
+    word that goes on. Where the task has beams, they search at the end alone, and the words before
+    are the likeliest of each step.
 
     Args:
         model: a model of one field, an `Audio`, with a `Conformer` of chunks, the fusion `Late`,
@@ -66,6 +69,8 @@ class Listener:
         self.encoder = encoder
         self.samples = encoder.config["chunk"] * encoder.stem.step
         self._step = tf.function(self._logits, reduce_retracing=True)
+        self._plain = dataclasses.replace(model.tasks[self.task], beams=None)
+        self._decode = tf.function(self._plain.decode, reduce_retracing=True)
         self.reset()
 
     def reset(self) -> None:
@@ -96,14 +101,14 @@ class Listener:
         while len(self._waiting) >= self._window:
             self._next(self._window)
         if len(self._outputs) > before or self._so_far is None:
-            self._so_far = self._answer()
+            self._so_far = _read(self._plain, self._heard(), self.encoder.step_s, self._decode)
         return self._so_far
 
     def finish(self) -> dict[str, Any]:
         """Hears what is left, answers, and begins a new stream."""
         while len(self._waiting) > self._before:
             self._next(min(len(self._waiting), self._window))
-        answer = self._answer()
+        answer = _read(self.model.tasks[self.task], self._heard(), self.encoder.step_s)
         self.reset()
         return answer
 
@@ -134,10 +139,9 @@ class Listener:
         logits = self.model.get_layer(self.task)(tokens, training=False)["logits"]
         return logits, tokens[self.field].mask, memory
 
-    def _answer(self) -> dict[str, Any]:
-        task = self.model.tasks[self.task]
-        heard = np.zeros((0, task.num_classes), "float32")
-        return _read(self.model, np.concatenate([heard, *self._outputs]))
+    def _heard(self) -> np.ndarray:
+        """The logits of all steps so far, float32 [T, K]."""
+        return np.concatenate([np.zeros((0, self._plain.num_classes), "float32"), *self._outputs])
 
 
 def transcribe(
@@ -185,7 +189,8 @@ def transcribe(
         last = row == len(starts) - 1
         end = total - start if last else window - shared // 2
         kept.append(logits[row, begin:end])
-    return _read(model, np.concatenate(kept) if len(waveform) else logits[0, :0])
+    heard = np.concatenate(kept) if len(waveform) else logits[0, :0]
+    return _read(model.tasks[task], heard, step_s)
 
 
 def _heard_by(model: MultimodalModel) -> tuple[str, str]:
@@ -211,14 +216,52 @@ def _whole(audio: Audio, recording: Any) -> np.ndarray:
     return sound.numpy()
 
 
-def _read(model: MultimodalModel, logits: np.ndarray) -> dict[str, Any]:
+def _read(
+    task: SpeechRecognition,
+    logits: np.ndarray,
+    step_s: float,
+    decode: Callable[..., Any] | None = None,
+) -> dict[str, Any]:
     """The answer to the logits of all steps, float32 [T, K]."""
-    field, name = _heard_by(model)
-    steps = np.arange(len(logits), dtype="float32")[:, None] + np.array([[0, 1]], "float32")
-    times = steps * model.encoders[field].step_s
     if not len(logits):
         # A step that is not there, since decoding wants one.
         logits, times = np.zeros((1, logits.shape[1]), "float32"), np.full((1, 2), -1, "float32")
-    outputs = {"logits": logits[None], "times": times[None]}
-    origins = {field: {"start_s": tf.zeros([1])}}
-    return answers.decode({name: model.tasks[name]}, {name: outputs}, origins)[0][name]
+    else:
+        steps = np.arange(len(logits), dtype="float32")[:, None]
+        times = (steps + np.array([0, 1], "float32")) * np.float32(step_s)
+    parts = [(0, len(logits))] if task.beams is None else list(_stretches(logits))
+    found = []
+    for begin, end in parts:
+        outputs = {"logits": logits[None, begin:end], "times": times[None, begin:end]}
+        outputs = {name: tf.constant(value) for name, value in outputs.items()}
+        origins = {task.field: {"start_s": tf.zeros([1])}}
+        found += answers.read(task, (decode or task.decode)(outputs, origins))
+    if len(found) == 1:
+        return found[0]
+    lengths = [end - begin for begin, end in parts]
+    return {
+        "text": " ".join(filter(None, (answer["text"] for answer in found))),
+        "score": float(np.exp(np.average(np.log([a["score"] for a in found]), weights=lengths))),
+        "words": [word for answer in found for word in answer["words"]],
+        "pieces": [piece for answer in found for piece in answer["pieces"]],
+    }
+
+
+#: The most steps that beams search at once.
+_STRETCH = 1_000
+
+
+def _stretches(logits: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Where beams search by themselves: from one long silence to another, as (begin, end)."""
+    silent = logits.argmax(axis=1) == 0
+    begin = 0
+    while len(logits) - begin > _STRETCH:
+        middle = begin + _STRETCH // 2
+        near = silent[middle : begin + _STRETCH]
+        # Runs of silence: from a rise to the fall behind it.
+        edges = np.flatnonzero(np.diff(np.pad(near, 1).astype("int8"))).reshape(-1, 2)
+        run = max(edges, key=lambda edge: edge[1] - edge[0], default=(len(near), len(near)))
+        end = middle + int(sum(run)) // 2
+        yield begin, end
+        begin = end
+    yield begin, len(logits)

@@ -10,12 +10,14 @@ import pytest
 import sklearn.metrics
 import tensorflow as tf
 
+from mmkeras.decoding import CTCBeams
 from mmkeras.encoders import TextTransformer
 from mmkeras.fusions import Concat, Late
 from mmkeras.layers import SIZES, Size
 from mmkeras.modalities import Audio, Image, Text
 from mmkeras.model import MultimodalModel
-from mmkeras.tasks import Classification, Regression
+from mmkeras.tasks import Classification, Regression, SpeechRecognition
+from mmkeras.tokenizers import ByteTokenizer, CharacterTokenizer
 
 CLASSES = ["cat", "dog", "tree"]
 FIELDS = {"name": Text.tiny(), "photo": Image.tiny()}
@@ -459,3 +461,25 @@ print("RESULT", *losses, worst)
     one, many, worst = map(float, shown.split("RESULT")[1].split())
     assert many == pytest.approx(one, rel=1e-4)
     assert worst < 1e-5
+
+
+def test_a_task_may_answer_otherwise_with_the_same_weights(tmp_path):
+    task = SpeechRecognition(CharacterTokenizer(("<pad>", "<unk>", " ", "a", "b")), max_tokens=4)
+    model = MultimodalModel({"speech": Audio.tiny()}, {"text": task}, size="tiny")
+    sound = np.random.default_rng(0).uniform(-1, 1, 4_000)
+    model.answer({"speech": sound})
+    language = task.language_model(["ab"] * 9, order=3)
+    model.set_task("text", beams=CTCBeams(4, language_model=language, lm_weight=50.0))
+    assert model.answer({"speech": sound})["text"]["text"] == "ab"
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.tasks == model.tasks
+    assert again.answer({"speech": sound}) == model.answer({"speech": sound})
+
+    with pytest.raises(KeyError, match=r"no task 'txt'; it has \['text'\]"):
+        model.set_task("txt", beams=None)
+    with pytest.raises(ValueError, match=r"no \['beam'\]; it has .*'beams'"):
+        model.set_task("text", beam=None)
+    with pytest.raises(ValueError, match="needs another head"):
+        model.set_task("text", tokenizer=ByteTokenizer(), beams=None)
+    assert model.tasks == again.tasks

@@ -1,19 +1,22 @@
 """Streams and long recordings against the model that hears all at once."""
 
+import dataclasses
 import itertools
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import mmkeras as mm
+from mmkeras.decoding import CTCBeams
 from mmkeras.encoders import AudioTransformer, Conformer
 from mmkeras.fusions import Late
 from mmkeras.layers import GlobalNormalization, Size
 from mmkeras.sound import wav
 from mmkeras.tasks import SpeechRecognition
 from mmkeras.tokenizers import CharacterTokenizer
-from mmkeras.transcription import Listener, transcribe
+from mmkeras.transcription import Listener, _read, transcribe
 
 RNG = np.random.default_rng(0)
 AUDIO = mm.Audio(sample_rate=8_000, seconds=3.0)
@@ -107,6 +110,39 @@ def test_longer_than_the_model_hears_at_once(model):
     # and windows begin where chunks do.
     same(transcribe(hears_less, recording, overlap_s=1.92), expected)
     same(transcribe(hears_less, wav.encode(recording, 8_000), overlap_s=1.92), expected)
+
+
+def test_beams_search_when_all_was_heard(model):
+    recording = sound(2.0)
+    plain = model.answer({"speech": recording})["text"]
+    language = TASK.language_model(["abba cafe", "ad hoc"], order=3)
+    model.set_task("text", beams=CTCBeams(4, language_model=language, lm_weight=5.0))
+    try:
+        whole = model.answer({"speech": recording})["text"]
+        assert whole["text"] != plain["text"]
+        same(transcribe(model, recording), whole)
+        listener = Listener(model)
+        so_far = listener.hear(recording)
+        same(listener.finish(), whole)
+    finally:
+        model.set_task("text", beams=None)
+    assert so_far["text"] and plain["text"].startswith(so_far["text"])
+
+
+def test_beams_search_from_silence_to_silence():
+    """Minutes at once would need a lattice of all steps times all letters."""
+    said = TASK.target(tf.constant("bad cab")).numpy()
+    word = [0, 0, *(step for kind in said[said > 0] for step in (kind, 0))]
+    path = np.array(([*word, 2, *[0] * 40]) * 60)
+    logits = 9.0 * np.eye(TASK.num_classes, dtype="float32")[path]
+    expected = " ".join(["bad cab"] * 60)
+    for beams in (None, CTCBeams(2, top_k=2)):
+        heard = _read(dataclasses.replace(TASK, beams=beams), logits, 0.04)
+        assert heard["text"] == expected
+        assert len(heard["words"]) == 120
+        assert heard["score"] == pytest.approx(np.exp(9) / (np.exp(9) + 10), rel=1e-4)
+        begin = 59 * len(path) // 60
+        assert heard["words"][-2]["start_s"] == pytest.approx((begin + 2) * 0.04, abs=1e-3)
 
 
 def test_no_sound_at_all(model):

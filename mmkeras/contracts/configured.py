@@ -7,14 +7,14 @@ import keras
 
 
 class Configured:
-    """What makes frozen dataclasses of plain values, and of each other, serialisable."""
+    """Frozen dataclasses of plain values, and of what has a `get_config`, made serialisable."""
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as Keras' serialisation wants them."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
             name: keras.saving.serialize_keras_object(value)
-            if isinstance(value, Configured)
+            if hasattr(value, "get_config")
             else value
             for name, value in values.items()
         }

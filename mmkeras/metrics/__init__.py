@@ -17,6 +17,7 @@ from mmkeras.metrics.speech import (
     f0_error,
     mel_cepstral_distortion,
 )
+from mmkeras.metrics.token_error_rate import TokenErrorRate
 
 __all__ = [
     "AUC",
@@ -26,6 +27,7 @@ __all__ = [
     "MaskedAccuracy",
     "MatthewsCorrelation",
     "MeanOverlap",
+    "TokenErrorRate",
     "TopAccuracy",
     "coco_scores",
     "duration_error",

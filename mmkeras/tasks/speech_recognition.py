@@ -1,7 +1,8 @@
 """`SpeechRecognition`: what is said in a recording."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -10,8 +11,12 @@ from keras import ops
 
 from mmkeras.contracts.refusal import readable, refuse
 from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
+from mmkeras.decoding.ctc_align import ctc_align
+from mmkeras.decoding.ctc_beams import CTCBeams
 from mmkeras.decoding.ctc_greedy import ctc_greedy
+from mmkeras.decoding.ngram_model import NGramModel
 from mmkeras.losses.ctc import alignable, ctc_loss
+from mmkeras.metrics.token_error_rate import TokenErrorRate
 from mmkeras.tokenizers.character_tokenizer import CharacterTokenizer
 from mmkeras.tokenizers.subwords import SubwordTokenizer
 from mmkeras.tokens import Layout, Tokens
@@ -46,6 +51,9 @@ class SpeechRecognition(Task):
         unknown: what is done about what the tokenizer does not know: `"raise"` an error, `"drop"`
             it, or `"keep"` its piece for the unknown.
         dropout: fraction of the tokens' features dropped in training.
+        beams: how the likeliest text is looked for, with a language model or without; None takes
+            the likeliest piece of each step, which is fastest. It may be changed in a trained
+            model: `model.set_task("text", beams=CTCBeams(language_model=...))`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -64,6 +72,7 @@ class SpeechRecognition(Task):
     max_tokens: int = 200
     unknown: str = "raise"
     dropout: float = 0.1
+    beams: CTCBeams | None = None
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
@@ -80,6 +89,13 @@ class SpeechRecognition(Task):
             raise ValueError(
                 f"SpeechRecognition: unknown is {self.unknown!r}; it has to be one of "
                 f"{list(UNKNOWN)}."
+            )
+        known = self.beams and self.beams.language_model
+        if known and known.num_tokens != self.num_classes:
+            raise ValueError(
+                f"SpeechRecognition: the language model of its beams knows {known.num_tokens} "
+                f"classes; it has to know the {self.num_classes} of the tokenizer: see "
+                "language_model."
             )
 
     @classmethod
@@ -179,26 +195,57 @@ class SpeechRecognition(Task):
 
     def metrics(self) -> dict[str, list[keras.metrics.Metric]]:
         """How many pieces are wrong, missing or too many, and how many labels do not fit."""
-        return {"": [Unalignable(name="unalignable")]}
+        return {"": [PieceErrorRate(), Unalignable()]}
+
+    def language_model(
+        self, texts: Iterable[str | bytes], order: int = 5, min_count: int = 1
+    ) -> NGramModel:
+        """An n-gram model of this tokenizer's pieces, for `CTCBeams`.
+
+        Args:
+            texts: what people say; pieces that the tokenizer does not know are left out.
+            order: how many pieces are looked at together.
+            min_count: see `NGramModel`.
+
+        Example:
+
+        >>> task = SpeechRecognition(CharacterTokenizer(("<pad>", "<unk>", "a", "b")))
+        >>> task.language_model(["ab", "abab"], order=2).num_tokens
+        4
+        """
+        ids = self.tokenizer.tokenize(tf.strings.strip(tf.constant(list(texts), tf.string)))
+        unknown = self.tokenizer.unknown_id
+        rows = [[i + self.tokenizer.shift for i in row if i != unknown] for row in ids.to_list()]
+        return NGramModel.learn(rows, order, self.num_classes, min_count)
 
     def conclude(self, outputs: dict[str, Any]) -> dict[str, Any]:
-        """The pieces of the likeliest class of each step, in time; see `ctc_greedy`.
+        """The likeliest pieces, in time; see `ctc_greedy`, or `ctc_beam` where there are beams.
 
         `token_ids` int32 [B, T], 0 behind the last piece; `starts_s` and `ends_s`, float [B, T];
         `score`, float [B].
         """
         begins, ends = outputs["times"][..., 0], outputs["times"][..., 1]
-        found = ctc_greedy(outputs["logits"], begins >= 0)
-        there = found.token_ids > 0
+        logits, mask = outputs["logits"], begins >= 0
+        if self.beams is None:
+            found = ctc_greedy(logits, mask)
+            ids = found.token_ids
+        else:
+            ids = self.beams.best(logits, mask)
+            found = ctc_align(logits, mask, ids)
+        there = ids > 0
         starts = ops.take_along_axis(begins, found.starts, axis=1)
         ends = ops.take_along_axis(ends, ops.maximum(found.ends - 1, 0), axis=1)
-        steps = ops.sum(ops.cast(begins >= 0, "float32"), axis=1)
+        steps = ops.sum(ops.cast(mask, "float32"), axis=1)
         return {
-            "token_ids": found.token_ids,
+            "token_ids": ids,
             "starts_s": ops.where(there, starts, 0.0),
             "ends_s": ops.where(there, ends, 0.0),
             "score": ops.exp(found.scores / ops.maximum(steps, 1.0)),
         }
+
+    @functools.cached_property
+    def _search(self) -> Any:
+        return tf.function(self.conclude, reduce_retracing=True)
 
     def decode(
         self, outputs: dict[str, tf.Tensor], origins: Tensors = NO_ORIGINS
@@ -208,7 +255,8 @@ class SpeechRecognition(Task):
         Where there are fewer pieces or words than M, their text is empty. Seconds are those of the
         recording, from its beginning.
         """
-        found = self.conclude(outputs)
+        # Outside a graph a search would take its steps one by one in Python.
+        found = self.conclude(outputs) if self.beams is None else self._search(outputs)
         ids, offset = found["token_ids"], origins[self.field]["start_s"][:, None]
         lengths = tf.reduce_sum(tf.cast(ids > 0, tf.int32), axis=1)
         # As many columns as the longest has pieces.
@@ -341,6 +389,22 @@ class SpeechRecognitionHead(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
+class PieceErrorRate(TokenErrorRate):
+    """How many pieces of the likeliest of each step are wrong, of all that were said.
+
+    With letters as pieces it is the character error rate without beams.
+    """
+
+    def __init__(self, name: str = "piece_error_rate", dtype: Any = None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Counts a batch: labels int [B, L], and the outputs of the task."""
+        found = ctc_greedy(y_pred["logits"], y_pred["times"][..., 0] >= 0)
+        super().update_state(y_true, found.token_ids, sample_weight)
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
 class Unalignable(keras.metrics.Mean):
     """The share of labels that have more pieces than their recordings have steps for.
 
@@ -369,21 +433,31 @@ def _encoded(value: Any) -> bytes:
 def _words_of(pieces: tf.RaggedTensor, tokenizer: SubwordTokenizer) -> tuple[tf.Tensor, tf.Tensor]:
     """The texts of pieces (int32 [B, None]), string [B], and the word of each piece, int32 [B, M].
 
-    Any tokenizer can be asked what the text is up to each piece: a piece that adds a letter is part
-    of the last word that is there then. -1 where it adds none.
+    Any tokenizer can be asked what the text is with a piece and without it: one that adds a letter
+    is part of the last word that is there then. -1 where it adds none. A few pieces before it are
+    enough to know, so that an hour is read in a time that grows with it alone.
     """
     ids = pieces.to_tensor(0)
     count = tf.shape(ids)[1]
-    ends = tf.tile(tf.range(1, count + 1), tf.shape(ids)[:1])
-    upto = tf.RaggedTensor.from_tensor(tf.repeat(ids, count, axis=0), ends)
+    near = tf.signal.frame(tf.pad(ids, [[0, 0], [_NEAR, 0]]), _NEAR + 1, 1, axis=1)
+    # How many of them there are before each piece.
+    before = tf.minimum(tf.range(count), _NEAR)
+    before = tf.tile(before, tf.shape(ids)[:1])
+    rows = tf.reverse(tf.reshape(near, [-1, _NEAR + 1]), [1])
+    upto = tf.RaggedTensor.from_tensor(rows, before + 1)
+    upto = tf.reverse(upto, [1])
     texts = tf.strings.strip(tokenizer.detokenize(upto))
-    words = tf.strings.split(texts).row_lengths()
-    texts = tf.reshape(texts, tf.shape(ids))
-    adds = texts != tf.concat([tf.zeros_like(texts[:, :1]), texts[:, :-1]], axis=1)
-    adds &= tf.sequence_mask(pieces.row_lengths(), count)
-    word = tf.reshape(tf.cast(words, tf.int32), tf.shape(ids)) - 1
+    without = tf.strings.strip(tokenizer.detokenize(upto[:, :-1]))
+    begins = tf.strings.split(texts).row_lengths() > tf.strings.split(without).row_lengths()
+    adds, begins = (tf.reshape(each, tf.shape(ids)) for each in (texts != without, begins))
+    there = tf.sequence_mask(pieces.row_lengths(), count)
+    word = tf.cumsum(tf.cast(begins & there, tf.int32), axis=1) - 1
     whole = tf.strings.strip(tokenizer.detokenize(pieces))
-    return whole, tf.where(adds, word, -1)
+    return whole, tf.where(adds & there, word, -1)
+
+
+#: Pieces that are looked at to know what a piece adds; a letter has up to four, its bytes.
+_NEAR = 8
 
 
 def _alone(ids: tf.Tensor, tokenizer: SubwordTokenizer) -> tf.Tensor:

@@ -1,11 +1,14 @@
 """`SpeechRecognition`: labels to classes, and steps to words with their times."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import mmkeras as mm
 from mmkeras.answers import decode
+from mmkeras.decoding import CTCBeams
 from mmkeras.tasks import SpeechRecognition
 from mmkeras.tokenizers import ByteTokenizer, CharacterTokenizer, WordPiece
 from mmkeras.tokens import Layout
@@ -121,3 +124,67 @@ def test_tokens_have_to_be_steps_in_time():
         SpeechRecognition(LETTERS, unknown="guess")
     with pytest.raises(ValueError, match="max_tokens is 0"):
         SpeechRecognition(LETTERS, max_tokens=0)
+
+
+def test_beams_weigh_what_is_heard_with_what_is_said():
+    # "a" is a little likelier than "b" in the second of three steps; nobody says "aa" here.
+    steps = [[0.1, 0, 0, 0.9, 0, 0], [0.9, 0, 0, 0.05, 0.05, 0], [0.2, 0, 0, 0.45, 0.35, 0]]
+    logits = np.log(np.maximum([steps], 1e-9))
+    times = np.array([[[0.0, 0.1], [0.1, 0.2], [0.2, 0.3]]], "float32")
+    outputs = {"logits": tf.constant(logits, tf.float32), "times": tf.constant(times)}
+    origins = {"speech": {"start_s": tf.constant([1.0])}}
+
+    def answer(beams):
+        task = dataclasses.replace(TASK, beams=beams)
+        return decode({"text": task}, {"text": outputs}, origins)[0]["text"]
+
+    language = TASK.language_model(["ab", " ab", "abx"], order=2)
+    assert answer(None)["text"] == answer(CTCBeams(num_beams=4))["text"] == "aa"
+    heard = answer(CTCBeams(num_beams=4, language_model=language, lm_weight=0.5))
+    assert heard["text"] == "ab"
+    assert [(p["text"], round(p["start_s"], 3)) for p in heard["pieces"]] == [
+        ("a", 1.0),
+        ("b", 1.2),
+    ]
+    assert heard["score"] == pytest.approx((0.9 * 0.9 * 0.35) ** (1 / 3), rel=1e-4)
+    assert answer(CTCBeams(4, language_model=language, lm_weight=0.0))["text"] == "aa"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_beams_give_the_times_of_the_search(seed):
+    """Of one beam without anything beside the scores: those of the likeliest steps."""
+    path = np.random.default_rng(seed).integers(0, 6, 12).tolist()
+    plain = heard(TASK, path)
+    assert heard(dataclasses.replace(TASK, beams=CTCBeams(3)), path) == {
+        **plain,
+        "score": pytest.approx(plain["score"], rel=1e-4),
+    }
+
+
+def test_silence_has_no_beams():
+    task = dataclasses.replace(TASK, beams=CTCBeams(3, language_model=TASK.language_model(["a"])))
+    assert heard(task, [3, 3], length=0)["text"] == ""
+
+
+def test_a_language_model_of_other_pieces_is_refused():
+    other = SpeechRecognition.tiny().language_model(["ab"], order=2)
+    with pytest.raises(ValueError, match="knows 4 classes; it has to know the 6 "):
+        dataclasses.replace(TASK, beams=CTCBeams(language_model=other))
+
+
+def test_pieces_that_are_wrong_are_counted_in_training():
+    steps = [[3, 3, 0, 4, 0, 4], [5, 0, 0, 0, 0, 0]]
+    times = np.zeros((2, 6, 2), "float32")
+    times[1, 3:] = -1
+    outputs = {"logits": 9.0 * np.eye(TASK.num_classes)[steps], "times": times}
+    metric = next(m for m in TASK.metrics()[""] if m.name == "piece_error_rate")
+    metric.update_state(np.array([[3, 4, 4], [3, 5, 0]]), outputs)
+    assert float(metric.result()) == pytest.approx(1 / 5)
+
+
+@pytest.mark.parametrize("tokenizer", [LETTERS, ByteTokenizer()])
+def test_an_hour_is_read_in_a_moment(tokenizer):
+    task = SpeechRecognition(tokenizer)
+    pieces = task.target(tf.constant("ab cab a")).numpy()
+    path = np.tile([*pieces[pieces > 0], 0], 2_000)
+    assert heard(task, path.tolist())["words"][-2]["text"] == "cab"
