@@ -3,8 +3,7 @@
 from mmkeras.decoding.beam import beam_search, length_penalty
 from mmkeras.decoding.crf_marginals import crf_marginals
 from mmkeras.decoding.ctc_align import Alignment, ctc_align
-from mmkeras.decoding.ctc_beam import LanguageModel, ctc_beam
-from mmkeras.decoding.ctc_beams import CTCBeams
+from mmkeras.decoding.ctc_beam import CTCBeams, LanguageModel, ctc_beam
 from mmkeras.decoding.ctc_greedy import CTCSequences, ctc_greedy
 from mmkeras.decoding.greedy import greedy_search
 from mmkeras.decoding.ngram_model import NGramModel

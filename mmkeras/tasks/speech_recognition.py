@@ -12,7 +12,7 @@ from keras import ops
 from mmkeras.contracts.refusal import readable, refuse
 from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.decoding.ctc_align import ctc_align
-from mmkeras.decoding.ctc_beams import CTCBeams
+from mmkeras.decoding.ctc_beam import CTCBeams
 from mmkeras.decoding.ctc_greedy import ctc_greedy
 from mmkeras.decoding.ngram_model import NGramModel
 from mmkeras.losses.ctc import alignable, ctc_loss
