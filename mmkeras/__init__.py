@@ -34,6 +34,7 @@ from mmkeras.tasks import (
     SemanticSegmentation,
     SpeechRecognition,
     SpeechSynthesis,
+    TextGeneration,
     TokenClassification,
 )
 from mmkeras.tokens import Tokens
@@ -55,6 +56,7 @@ __all__ = [
     "SpeechRecognition",
     "SpeechSynthesis",
     "Text",
+    "TextGeneration",
     "TokenClassification",
     "Tokens",
     "Words",

@@ -275,12 +275,16 @@ class MultimodalModel(keras.Model):
             raise ValueError(f"task {name!r} has no {unknown}; it has {known}.")
         changed = dataclasses.replace(self.tasks[name], **changes)
         head, there = changed.head(name, _layouts(self.encoders)), self.get_layer(name)
-        weights = [layer.get_config() | {"dtype": None} for layer in (head, there)]
-        if type(head) is not type(there) or weights[0] != weights[1]:
+        changed.guide(there)
+        same = [layer.get_config() | {"dtype": None} for layer in (head, there)]
+        if type(head) is not type(there) or same[0] != same[1]:
+            self.tasks[name].guide(there)
             raise ValueError(
                 f"with other {sorted(changes)}, task {name!r} needs another head, which has not "
                 "been trained; make a new model."
             )
+        # Keras keeps the graph in which the head answered as before.
+        self.predict_function = None
         self.tasks[name] = changed
 
     def decode(

@@ -7,14 +7,14 @@ import keras
 
 
 class Configured:
-    """Frozen dataclasses of plain values, and of what has a `get_config`, made serialisable."""
+    """What makes frozen dataclasses of plain values, and of each other, serialisable."""
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as Keras' serialisation wants them."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
             name: keras.saving.serialize_keras_object(value)
-            if hasattr(value, "get_config")
+            if isinstance(value, Configured)
             else value
             for name, value in values.items()
         }

@@ -136,6 +136,14 @@ class Task(Configured, abc.ABC):
         Where the task has `hints`, the layer's call takes them, or None, as its second argument.
         """
 
+    def guide(self, head: keras.layers.Layer) -> None:
+        """Tells a head how to answer, where that is no matter of its weights; by default nothing.
+
+        For heads that search for their answer. They begin as `head` made them; this is how a
+        trained one is changed, see `MultimodalModel.set_task`.
+        """
+        del head
+
     @abc.abstractmethod
     def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
         """The loss of each sample, float [B], in `keras.ops`, from all outputs of the head."""

@@ -1,22 +1,26 @@
 """Decoding: how a model's scores become sequences of tokens or tags, all in graph."""
 
-from mmkeras.decoding.beam import beam_search, length_penalty
+from mmkeras.decoding.beam import Beams, beam_search, length_penalty
 from mmkeras.decoding.crf_marginals import crf_marginals
 from mmkeras.decoding.ctc_align import Alignment, ctc_align
 from mmkeras.decoding.ctc_beam import CTCBeams, LanguageModel, ctc_beam
 from mmkeras.decoding.ctc_greedy import CTCSequences, ctc_greedy
-from mmkeras.decoding.greedy import greedy_search
+from mmkeras.decoding.greedy import Greedy, greedy_search
 from mmkeras.decoding.ngram_model import NGramModel
-from mmkeras.decoding.sampling import draw, keep_top_k, keep_top_p, sample
+from mmkeras.decoding.sampling import Sampling, draw, keep_top_k, keep_top_p, sample
 from mmkeras.decoding.viterbi import viterbi
-from mmkeras.layers.autoregression import Sequences, Step
+from mmkeras.layers.autoregression import Search, Sequences, Step
 
 __all__ = [
     "Alignment",
+    "Beams",
     "CTCBeams",
     "CTCSequences",
+    "Greedy",
     "LanguageModel",
     "NGramModel",
+    "Sampling",
+    "Search",
     "Sequences",
     "Step",
     "beam_search",

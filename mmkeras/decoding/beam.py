@@ -1,12 +1,13 @@
 """Beam search: the most probable sequences among those whose every beginning is probable."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from mmkeras.layers.autoregression import Sequences, Step, checked_first_ids
+from mmkeras.layers.autoregression import Search, Sequences, Step, checked_first_ids
 
 
 def length_penalty(length: Any, alpha: float) -> Any:
@@ -156,6 +157,45 @@ def beam_search(
 
 
 _NEVER = -float("inf")
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+@dataclasses.dataclass(frozen=True)
+class Beams(Search):
+    """`beam_search` as a value: the best sequence that it finds.
+
+    Args:
+        num_beams: number of beginnings kept.
+        alpha: exponent of the `length_penalty`.
+
+    Raises:
+        ValueError: `num_beams` is below 1.
+    """
+
+    num_beams: int = 4
+    alpha: float = 0.6
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        if self.num_beams < 1:
+            raise ValueError(f"num_beams must be at least 1; got {self.num_beams}.")
+
+    def __call__(
+        self, step: Step, state: Any, first_ids: Any, *, max_new_tokens: int, end_id: int
+    ) -> Sequences:
+        """See `Search`."""
+        found = beam_search(
+            step,
+            state,
+            first_ids,
+            num_beams=self.num_beams,
+            max_new_tokens=max_new_tokens,
+            end_id=end_id,
+            alpha=self.alpha,
+        )
+        ids, lengths, scores = (part[:, 0] for part in found)
+        penalty = length_penalty(ops.cast(lengths, "float32"), self.alpha)
+        return Sequences(ids, lengths, scores * penalty)
 
 
 class _Search(NamedTuple):

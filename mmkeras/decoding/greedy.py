@@ -1,10 +1,12 @@
 """Greedy search: always the most probable next token."""
 
+import dataclasses
 from typing import Any
 
-from keras import ops
+import keras
 
-from mmkeras.layers.autoregression import Sequences, Step, autoregress
+from mmkeras.layers.argmax import argmax
+from mmkeras.layers.autoregression import Search, Sequences, Step, autoregress
 
 
 def greedy_search(
@@ -35,6 +37,7 @@ def greedy_search(
     Example:
 
     >>> import numpy as np
+    >>> from keras import ops
     >>> table = np.eye(4, dtype="float32")[[1, 2, 3, 0]]  # after token i comes i + 1
     >>> def step(token_ids, state):
     ...     return ops.take(table, token_ids, axis=0), state
@@ -45,7 +48,7 @@ def greedy_search(
 
     def most_probable(logits: Any, index: Any) -> Any:
         del index
-        return ops.argmax(logits, axis=-1)
+        return argmax(logits)
 
     return autoregress(
         step,
@@ -56,3 +59,21 @@ def greedy_search(
         end_id=end_id,
         pad_id=pad_id,
     )
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+@dataclasses.dataclass(frozen=True)
+class Greedy(Search):
+    """`greedy_search` as a value.
+
+    Example:
+
+    >>> Greedy()
+    Greedy()
+    """
+
+    def __call__(
+        self, step: Step, state: Any, first_ids: Any, *, max_new_tokens: int, end_id: int
+    ) -> Sequences:
+        """See `Search`."""
+        return greedy_search(step, state, first_ids, max_new_tokens=max_new_tokens, end_id=end_id)

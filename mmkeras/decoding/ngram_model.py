@@ -9,9 +9,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from mmkeras.contracts.configured import Configured
+
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class NGramModel:
+class NGramModel(Configured):
     """A language model of token ids that looks back at `order` - 1 of them.
 
     What was seen after a context is mixed with what is probable after the context without its first

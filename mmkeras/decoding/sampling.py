@@ -1,11 +1,12 @@
 """Sampling: the next token is drawn, from the whole distribution or from its head."""
 
+import dataclasses
 from typing import Any
 
 import keras
 from keras import ops
 
-from mmkeras.layers.autoregression import Sequences, Step, autoregress
+from mmkeras.layers.autoregression import Search, Sequences, Step, autoregress
 
 
 def keep_top_k(logits: Any, k: int) -> Any:
@@ -159,3 +160,49 @@ def sample(
         end_id=end_id,
         pad_id=pad_id,
     )
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+@dataclasses.dataclass(frozen=True)
+class Sampling(Search):
+    """`sample` as a value.
+
+    Args:
+        temperature: above 0; below 1 sharpens the distribution, above 1 flattens it.
+        top_k: draw from so many of the most probable tokens; None: all.
+        top_p: then draw from the nucleus of this probability; None: all.
+        seed: of what is drawn, the same in every call.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        if self.temperature <= 0:
+            raise ValueError(f"temperature must be above 0; got {self.temperature}.")
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k must be at least 1; got {self.top_k}.")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be in (0, 1]; got {self.top_p}.")
+
+    def __call__(
+        self, step: Step, state: Any, first_ids: Any, *, max_new_tokens: int, end_id: int
+    ) -> Sequences:
+        """See `Search`."""
+        return sample(
+            step,
+            state,
+            first_ids,
+            max_new_tokens=max_new_tokens,
+            end_id=end_id,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            seed=self.seed,
+        )

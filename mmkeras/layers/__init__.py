@@ -46,6 +46,8 @@ from mmkeras.layers.spectrogram import LogMelSpectrogram, mel_filters
 from mmkeras.layers.stack import TransformerStack
 from mmkeras.layers.stochastic_depth import StochasticDepth
 from mmkeras.layers.tagging import TagScheme
+from mmkeras.layers.token_decoder import TokenDecoder, TokenDecoderState
+from mmkeras.layers.token_embedding import TokenEmbedding
 from mmkeras.layers.token_transformer import TokenState, TokenTransformer
 from mmkeras.layers.transformer import DecodingState, Transformer
 from mmkeras.layers.variance_predictor import VariancePredictor
@@ -90,6 +92,9 @@ __all__ = [
     "Step",
     "StochasticDepth",
     "TagScheme",
+    "TokenDecoder",
+    "TokenDecoderState",
+    "TokenEmbedding",
     "TokenState",
     "TokenTransformer",
     "Transformer",

@@ -1,9 +1,12 @@
 """The loop of every decoder that makes one token at a time, as one graph of fixed shapes."""
 
+import abc
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras import ops
+
+from mmkeras.contracts.configured import Configured
 
 #: `(token_ids int32 [B], state) -> (logits float [B, K], state)`: one token of each sequence goes
 #: in, the scores of the next come out. `state` is any nesting of tensors (tuples, named tuples,
@@ -25,6 +28,27 @@ class Sequences(NamedTuple):
     token_ids: Any
     lengths: Any
     scores: Any
+
+
+class Search(Configured, abc.ABC):
+    """How the tokens of a sequence are chosen, as a value: greedily, with beams, or by chance."""
+
+    @abc.abstractmethod
+    def __call__(
+        self, step: Step, state: Any, first_ids: Any, *, max_new_tokens: int, end_id: int
+    ) -> Sequences:
+        """One sequence for each of `first_ids`.
+
+        Args:
+            step: see `Step`.
+            state: what `step` takes with the first token.
+            first_ids: int [B]: the beginning-of-sequence token.
+            max_new_tokens: T, the longest sequence.
+            end_id: the token that ends a sequence; 0 stands behind it.
+
+        Returns:
+            `Sequences` of [B, T], whose scores are sums of log-probabilities.
+        """
 
 
 def autoregress(

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 
 from mmkeras.layers.conformer import ConformerBlock, ConformerConvolution
+from mmkeras.layers.decoder import TransformerDecoder
+from mmkeras.layers.decoder_block import TransformerDecoderBlock
 from mmkeras.layers.encoder_block import TransformerEncoderBlock
 from mmkeras.layers.feed_forward import FeedForward
 from mmkeras.layers.multi_head_attention import MultiHeadAttention
@@ -82,6 +84,39 @@ class Size:
             ],
             keras.layers.LayerNormalization(epsilon=1e-6, name="norm", **dtype),
             checkpoint=checkpoint,
+            **kwargs,
+        )
+
+    def decoder(self, dropout: float = 0.0, **kwargs: Any) -> TransformerDecoder:
+        """`depth` decoder blocks that look at a source, and a last normalisation.
+
+        Args:
+            dropout: fraction of units dropped in training.
+            kwargs: `name` and `dtype` of the decoder; its parts get the same `dtype`.
+
+        Example:
+
+        >>> len(Size(dim=16, depth=2, num_heads=2, mlp_dim=32).decoder().blocks)
+        2
+        """
+        dtype = {"dtype": kwargs["dtype"]} if "dtype" in kwargs else {}
+
+        def attention(name: str) -> MultiHeadAttention:
+            return MultiHeadAttention(self.dim, self.num_heads, dropout=dropout, name=name, **dtype)
+
+        return TransformerDecoder(
+            [
+                TransformerDecoderBlock(
+                    attention("self_attention"),
+                    FeedForward(self.dim, self.mlp_dim, dropout, name="feed_forward", **dtype),
+                    attention("cross_attention"),
+                    Residual(**dtype),
+                    name=f"block_{i}",
+                    **dtype,
+                )
+                for i in range(self.depth)
+            ],
+            keras.layers.LayerNormalization(epsilon=1e-6, name="norm", **dtype),
             **kwargs,
         )
 

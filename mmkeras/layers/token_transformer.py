@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from mmkeras.layers.composite import Composite
-from mmkeras.layers.positions import sinusoids
+from mmkeras.layers.token_embedding import TokenEmbedding
 from mmkeras.layers.transformer import DecodingState, Transformer
 
 
@@ -26,8 +26,8 @@ class TokenState(NamedTuple):
 class TokenTransformer(Composite):
     """Source and target token ids to logits of the next target token. Id 0 is padding.
 
-    Embeddings times √D and sinusoidal positions go in; the target embedding, transposed, gives the
-    logits. `step` and `start` are what the functions of `mmkeras.decoding` take.
+    A `TokenEmbedding` of each goes in, and that of the targets gives the logits. `step` and `start`
+    are what the functions of `mmkeras.decoding` take.
 
     Source: Vaswani et al. 2017, sections 3.4 and 3.5.
 
@@ -77,22 +77,18 @@ class TokenTransformer(Composite):
             if size < 1:
                 raise ValueError(f"{name} must be at least 1; got {size}.")
         self.transformer = transformer
-        self.source_size = source_size
-        self.target_size = target_size
         self.max_length = max_length
-        dim = transformer.d_model
-        # Times √D in the sum: so the first embeddings are as long as the positions.
-        embedded = {
-            "output_dim": dim,
-            "embeddings_initializer": keras.initializers.RandomNormal(stddev=dim**-0.5),
-            "dtype": self.dtype_policy,
-        }
-        self.source_embedding = keras.layers.Embedding(source_size, name="source", **embedded)
-        self.target_embedding = keras.layers.ReversibleEmbedding(
-            target_size, name="target", **embedded
+        self.source_embedding, self.target_embedding = (
+            TokenEmbedding(
+                size,
+                transformer.d_model,
+                max_length,
+                transformer.dropout,
+                name=name,
+                dtype=self.dtype_policy,
+            )
+            for name, size in (("source", source_size), ("target", target_size))
         )
-        self.dropout = keras.layers.Dropout(transformer.dropout, dtype=self.dtype_policy)
-        self.table = sinusoids(max_length, dim)
 
     def build(self, source_ids_shape: Any, target_ids_shape: Any = None) -> None:
         self.source_embedding.build(source_ids_shape)
@@ -104,16 +100,14 @@ class TokenTransformer(Composite):
 
         The targets begin with a beginning-of-sequence token; logits at t are for the token t + 1.
         """
-        source = self._embed(self.source_embedding, source_ids)
-        target = self._embed(self.target_embedding, target_ids)
         values = self.transformer(
-            self.dropout(source, training=training),
-            self.dropout(target, training=training),
+            self.source_embedding(source_ids, training=training),
+            self.target_embedding(target_ids, training=training),
             src_mask=ops.not_equal(source_ids, 0),
             tgt_mask=ops.not_equal(target_ids, 0),
             training=training,
         )
-        return self.target_embedding(values, reverse=True)
+        return self.target_embedding.logits(values)
 
     def start(self, source_ids: Any, max_new_tokens: int) -> TokenState:
         """The state before the first target token.
@@ -130,36 +124,24 @@ class TokenTransformer(Composite):
                 f"max_new_tokens must be at most max_length={self.max_length}; got "
                 f"{max_new_tokens}."
             )
-        source = self._embed(self.source_embedding, source_ids)
+        source = self.source_embedding(source_ids, training=False)
         mask = ops.not_equal(source_ids, 0)
         inner = self.transformer.start(source, max_new_tokens, mask)
         return TokenState(ops.zeros((), dtype="int32"), inner)
 
     def step(self, token_ids: Any, state: TokenState) -> tuple[Any, TokenState]:
         """Target tokens int [B] to the logits [B, K] of the next, and the new state."""
-        values = self._embed(self.target_embedding, token_ids[:, None], state.position)
+        values = self.target_embedding(token_ids[:, None], state.position, training=False)
         values, inner = self.transformer.step(values, state.inner)
-        logits = self.target_embedding(values[:, 0], reverse=True)
+        logits = self.target_embedding.logits(values[:, 0])
         return logits, TokenState(state.position + 1, inner)
 
-    def _embed(self, embedding: keras.layers.Layer, token_ids: Any, position: Any = None) -> Any:
-        length = ops.shape(token_ids)[1]
-        if isinstance(length, int) and length > self.max_length:
-            raise ValueError(
-                f"{length} tokens are more than max_length={self.max_length}; shorten them or "
-                "build the layer with a larger max_length."
-            )
-        values = embedding(token_ids)
-        table = ops.convert_to_tensor(self.table, dtype=values.dtype)
-        positions = table[:length] if position is None else ops.take(table, position, axis=0)
-        return values * self.transformer.d_model**0.5 + positions
-
     def compute_output_shape(self, source_ids_shape: Any, target_ids_shape: Any) -> Any:
-        return (*target_ids_shape, self.target_size)
+        return (*target_ids_shape, self.target_embedding.size)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
-            "source_size": self.source_size,
-            "target_size": self.target_size,
+            "source_size": self.source_embedding.size,
+            "target_size": self.target_embedding.size,
             "max_length": self.max_length,
         }

@@ -9,6 +9,7 @@ from mmkeras.tasks.regression import Regression
 from mmkeras.tasks.semantic_segmentation import SemanticSegmentation
 from mmkeras.tasks.speech_recognition import SpeechRecognition
 from mmkeras.tasks.speech_synthesis import SpeechSynthesis
+from mmkeras.tasks.text_generation import TextGeneration
 from mmkeras.tasks.token_classification import TokenClassification
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "SemanticSegmentation",
     "SpeechRecognition",
     "SpeechSynthesis",
+    "TextGeneration",
     "TokenClassification",
 ]

@@ -9,7 +9,6 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from mmkeras.contracts.refusal import readable, refuse
 from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.decoding.ctc_align import ctc_align
 from mmkeras.decoding.ctc_beam import CTCBeams
@@ -19,14 +18,13 @@ from mmkeras.losses.ctc import alignable, ctc_loss
 from mmkeras.metrics.token_error_rate import TokenErrorRate
 from mmkeras.tokenizers.character_tokenizer import CharacterTokenizer
 from mmkeras.tokenizers.subwords import SubwordTokenizer
+from mmkeras.tokenizers.text_labels import TextLabels, text_label
 from mmkeras.tokens import Layout, Tokens
-
-UNKNOWN = ("raise", "drop", "keep")
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 @dataclasses.dataclass(frozen=True)
-class SpeechRecognition(Task):
+class SpeechRecognition(TextLabels, Task):
     """What is said in a recording, as text, with the time of every word and every piece.
 
     Each token of the recording, a step in time, says by itself which piece of text is heard, or
@@ -63,9 +61,14 @@ class SpeechRecognition(Task):
     >>> task = SpeechRecognition(CharacterTokenizer(("<pad>", "<unk>", "a", "b")), max_tokens=4)
     >>> task.target(tf.constant(" ab ")).numpy()
     array([2, 3, 0, 0], dtype=int32)
+    >>> from mmkeras.sources import Table
+    >>> table = Table([{"said": "To be"}, {"said": None}])
+    >>> SpeechRecognition.adapt(table, "said").tokenizer.vocabulary
+    ('<pad>', '<unk>', ' ', 'b', 'e', 'o', 't')
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({"start_s"})
+    normalization: ClassVar[tuple[str, ...]] = ("lowercase",)
 
     tokenizer: SubwordTokenizer
     field: str = "speech"
@@ -76,20 +79,7 @@ class SpeechRecognition(Task):
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
-        if not isinstance(self.tokenizer, SubwordTokenizer):
-            raise ValueError(
-                f"SpeechRecognition: tokenizer is {self.tokenizer!r}; it has to be a tokenizer "
-                "that can put texts together again, such as CharacterTokenizer(vocabulary)."
-            )
-        if self.max_tokens < 1:
-            raise ValueError(
-                f"SpeechRecognition: max_tokens is {self.max_tokens}; it has to be at least 1."
-            )
-        if self.unknown not in UNKNOWN:
-            raise ValueError(
-                f"SpeechRecognition: unknown is {self.unknown!r}; it has to be one of "
-                f"{list(UNKNOWN)}."
-            )
+        self.check_labels()
         known = self.beams and self.beams.language_model
         if known and known.num_tokens != self.num_classes:
             raise ValueError(
@@ -97,42 +87,6 @@ class SpeechRecognition(Task):
                 f"classes; it has to know the {self.num_classes} of the tokenizer: see "
                 "language_model."
             )
-
-    @classmethod
-    def adapt(
-        cls,
-        source: Any,
-        column: str,
-        vocabulary_size: int = 1_000,
-        tokenizer: type[SubwordTokenizer] = CharacterTokenizer,
-        normalization: Sequence[str] = ("lowercase",),
-        **kwargs: Any,
-    ) -> Self:
-        """The task whose tokenizer is learned from a column of transcripts.
-
-        Args:
-            source: the training samples.
-            column: the column of transcripts.
-            vocabulary_size: the most pieces there may be.
-            tokenizer: the kind of tokenizer.
-            normalization: what is done to characters before; see the tokenizer.
-            **kwargs: further arguments of the constructor, such as `field`.
-
-        Raises:
-            ValueError: the column holds no text.
-
-        Example:
-
-        >>> from mmkeras.sources import Table
-        >>> table = Table([{"said": "To be"}, {"said": None}])
-        >>> SpeechRecognition.adapt(table, "said").tokenizer.vocabulary
-        ('<pad>', '<unk>', ' ', 'b', 'e', 'o', 't')
-        """
-        texts = [t for t in source.column(column, _encoded).as_numpy_iterator() if t.strip()]
-        if not texts:
-            raise ValueError(f"column {column!r} of {source!r} holds no text to learn from.")
-        learned = tokenizer.learn(texts, vocabulary_size, normalization=tuple(normalization))
-        return cls(learned, **kwargs)
 
     @property
     def points_into(self) -> tuple[str, ...]:
@@ -146,36 +100,12 @@ class SpeechRecognition(Task):
 
     def encode(self, value: Any) -> bytes:
         """A text, or its UTF-8 bytes; None and NaN give `b""`."""
-        return _encoded(value)
+        return text_label(value)
 
     def target(self, raw: tf.Tensor, origins: Tensors = NO_ORIGINS) -> tf.Tensor:
         """int32 [L]: the classes of the pieces, 0 behind them. See `Task.target`."""
         del origins
-        ids = self.tokenizer.tokenize(tf.strings.strip(raw)[None]).flat_values
-        unknown = self.tokenizer.unknown_id
-        if unknown is not None and self.unknown != "keep":
-            strange = ids == unknown
-            if self.unknown == "raise":
-                with refuse(
-                    tf.reduce_any(strange),
-                    "the transcript {} holds what the tokenizer does not know; learn it from all "
-                    "transcripts, or choose unknown='drop' or unknown='keep'.",
-                    readable(raw),
-                ):
-                    ids = tf.identity(ids)
-            else:
-                ids = tf.boolean_mask(ids, ~strange)
-        count = tf.size(ids)
-        with refuse(
-            count > self.max_tokens,
-            "the transcript {} has {} pieces, more than max_tokens={}; cut the recording, or raise "
-            "max_tokens.",
-            readable(raw),
-            count,
-            tf.constant(self.max_tokens),
-        ):
-            padded = tf.pad(ids + self.tokenizer.shift, [[0, self.max_tokens - count]])
-        return tf.ensure_shape(padded, [self.max_tokens])
+        return self.pieces(raw)
 
     def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
         """Scores of all pieces at each step of the recording."""
@@ -418,16 +348,6 @@ class Unalignable(keras.metrics.Mean):
         """Counts a batch: labels int [B, L], and the outputs of the task."""
         fits = alignable(y_pred["times"][..., 0] >= 0, y_true)
         super().update_state(1.0 - ops.cast(fits, "float32"), sample_weight)
-
-
-def _encoded(value: Any) -> bytes:
-    if value is None or (isinstance(value, float) and value != value):
-        return b""
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode()
-    raise TypeError(f"a transcript must be a text; got {value!r:.80}.")
 
 
 def _words_of(pieces: tf.RaggedTensor, tokenizer: SubwordTokenizer) -> tuple[tf.Tensor, tf.Tensor]:

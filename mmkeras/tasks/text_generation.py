@@ -1,0 +1,366 @@
+"""`TextGeneration`: a text is written about what the fields hold."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from mmkeras.contracts.modality import TensorSpec
+from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
+from mmkeras.decoding.greedy import Greedy
+from mmkeras.layers.autoregression import Search
+from mmkeras.layers.field_projection import FieldProjection
+from mmkeras.layers.sizes import Size
+from mmkeras.layers.token_decoder import TokenDecoder
+from mmkeras.layers.token_embedding import TokenEmbedding
+from mmkeras.tokenizers.character_tokenizer import CharacterTokenizer
+from mmkeras.tokenizers.subwords import SubwordTokenizer
+from mmkeras.tokenizers.text_labels import TextLabels, text_label
+from mmkeras.tokens import Layout, Tokens
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+@dataclasses.dataclass(frozen=True)
+class TextGeneration(TextLabels, Task):
+    """A text is written, piece by piece: a caption, an answer, a transcript, a translation.
+
+    A decoder looks at the pieces before and at the tokens of the fields. In training it is given
+    the true pieces before each (teacher forcing); afterwards it goes on from its own, as `search`
+    chooses them.
+
+    With a `SpeechRecognition` of the same recording beside it, it is the hybrid of Watanabe et al.
+    2017, whose alignment helps attention to be found: weigh the two by the model's `loss_weights`.
+
+    A label is a text; white space around it is no part of it, and None, or a text of white space
+    alone, says that nobody wrote one.
+
+    Outputs: `token_ids`, float [B, T], the pieces, 0 behind them, and K - 1 for the end; `losses`
+    and `nll`, float [B, T], of each true piece, 0 where there is none; `score`, float [B], the
+    log-probability of what was written. Answer: `text`, and `score`, the mean probability of its
+    pieces (geometric).
+
+    Source: Vaswani et al. 2017, "Attention Is All You Need"; Williams & Zipser 1989 for the forced
+    pieces; Szegedy et al. 2016 for label smoothing.
+
+    Args:
+        tokenizer: cuts texts into pieces: characters, sub-words or bytes; `adapt` learns one.
+        fields: those that the decoder looks at; none named: all.
+        max_tokens: L, the most pieces that a text may have; T is one more, the end.
+        unknown: what is done about what the tokenizer does not know: `"raise"` an error, `"drop"`
+            it, or `"keep"` its piece for the unknown.
+        depth: number of decoder blocks.
+        num_heads: of their attention.
+        dropout: fraction of units dropped in training.
+        label_smoothing: share of the target that all pieces get alike.
+        search: how pieces are chosen; `model.set_task` changes it in a trained model.
+
+    Raises:
+        ValueError: an argument is out of its range.
+
+    Example:
+
+    >>> task = TextGeneration(CharacterTokenizer(("<pad>", "<unk>", "a", "b")), max_tokens=3)
+    >>> task.target(tf.constant("ab")).numpy()  # and the end
+    array([2, 3, 4, 0], dtype=int32)
+    >>> from mmkeras.sources import Table
+    >>> table = Table([{"caption": "a cat"}, {"caption": None}])
+    >>> TextGeneration.adapt(table, "caption").tokenizer.vocabulary
+    ('<pad>', '<unk>', 'a', ' ', 'c', 't')
+    """
+
+    tokenizer: SubwordTokenizer
+    fields: tuple[str, ...] = ()
+    max_tokens: int = 64
+    unknown: str = "raise"
+    depth: int = 2
+    num_heads: int = 4
+    dropout: float = 0.1
+    label_smoothing: float = 0.0
+    search: Search = Greedy()  # noqa: RUF009
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        self.check_labels()
+        for name, value in (("depth", self.depth), ("num_heads", self.num_heads)):
+            if value < 1:
+                raise ValueError(f"TextGeneration: {name} is {value}; it has to be at least 1.")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"TextGeneration: label_smoothing is {self.label_smoothing}; it has to be in "
+                "[0, 1)."
+            )
+        if not isinstance(self.search, Search):
+            raise ValueError(
+                f"TextGeneration: search is {self.search!r}; it has to be Greedy(), Beams(...) or "
+                "Sampling(...) of mmkeras.decoding."
+            )
+
+    @property
+    def num_classes(self) -> int:
+        """K: padding, the pieces, and the end, which also begins a text."""
+        return self.tokenizer.vocabulary_size + self.tokenizer.shift + 1
+
+    def encode(self, value: Any) -> bytes:
+        """A text, or its UTF-8 bytes; None, NaN and white space alone give `b""`."""
+        text = text_label(value)
+        return text if text.strip() else b""
+
+    def target(self, raw: tf.Tensor, origins: Tensors = NO_ORIGINS) -> tf.Tensor:
+        """int32 [L + 1]: the classes of the pieces and the end, 0 behind it. See `Task.target`."""
+        del origins
+        pieces = self.pieces(raw)
+        count = tf.reduce_sum(tf.cast(pieces > 0, tf.int32))
+        end = tf.one_hot(count, self.max_tokens + 1, self.num_classes - 1, 0, dtype=tf.int32)
+        return tf.pad(pieces, [[0, 1]]) + end
+
+    def hints(self) -> dict[str, TensorSpec]:
+        """The true pieces: `token_ids`, int32 [T]."""
+        return {"token_ids": TensorSpec((None,), "int32")}
+
+    def hint(self, target: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The target itself."""
+        return {"token_ids": target}
+
+    def trim(self, hints: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """As many columns as the longest text of the batch has."""
+        ids = hints["token_ids"]
+        longest = tf.reduce_max(tf.reduce_sum(tf.cast(ids > 0, tf.int32), axis=1))
+        return {"token_ids": ids[:, :longest]}
+
+    def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
+        """A decoder that looks at the tokens of the fields."""
+        del layouts
+        return TextGenerationHead(
+            self.fields,
+            self.num_classes,
+            self.max_tokens + 1,
+            self.depth,
+            self.num_heads,
+            self.dropout,
+            self.label_smoothing,
+            self.search,
+            name=name,
+        )
+
+    def guide(self, head: keras.layers.Layer) -> None:
+        """Gives it the search."""
+        head.search = self.search
+
+    def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
+        """The mean cross-entropy of each text's pieces, its end among them."""
+        return _mean(outputs["losses"], target)
+
+    def metrics(self) -> dict[str, list[keras.metrics.Metric]]:
+        """How surprising a true piece is, and how often the forced guess is right."""
+        return {"": [Perplexity(), ForcedAccuracy()]}
+
+    def decode(
+        self, outputs: dict[str, tf.Tensor], origins: Tensors = NO_ORIGINS
+    ) -> dict[str, tf.Tensor]:
+        """`text` string [B] and `score` float [B]."""
+        del origins
+        ids = tf.cast(outputs["token_ids"], tf.int32)
+        written = (ids > 0) & (ids < self.num_classes - 1)
+        pieces = tf.ragged.boolean_mask(ids - self.tokenizer.shift, written)
+        count = tf.reduce_sum(tf.cast(ids > 0, tf.float32), axis=1)
+        return {
+            "text": tf.strings.strip(self.tokenizer.detokenize(pieces)),
+            "score": tf.exp(outputs["score"] / tf.maximum(count, 1.0)),
+        }
+
+    def scores(self, answers: Sequence[Any], labels: Sequence[bytes]) -> dict[str, float]:
+        """`exact`: the share of texts that are the label, white space aside."""
+        pairs = zip(answers, labels, strict=True)
+        same = [answer["text"].split() == label.decode().split() for answer, label in pairs]
+        return {"exact": sum(same) / len(same)}
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Two letters."""
+        letters = CharacterTokenizer(("<pad>", "<unk>", "a", "b"))
+        return cls(letters, max_tokens=3, depth=1, num_heads=2, dropout=0.0)
+
+    def labels(self) -> list[bytes]:
+        """Texts of the two letters."""
+        return [b"ab", b"b", b"bba"]
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class TextGenerationHead(keras.layers.Layer):
+    """`{field: Tokens}`, and the true pieces or none, to the outputs of `TextGeneration`.
+
+    Args:
+        fields: those that the decoder looks at; none named: all.
+        num_classes: K; the last class is the end.
+        max_length: T, the longest text, its end included.
+        depth: number of decoder blocks.
+        num_heads: of their attention.
+        dropout: fraction of units dropped in training.
+        label_smoothing: share of the target that all pieces get alike.
+        search: how pieces are chosen where they are not given.
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[str],
+        num_classes: int,
+        max_length: int,
+        depth: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        label_smoothing: float = 0.0,
+        search: Search | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.fields = tuple(fields)
+        self.num_classes, self.max_length = num_classes, max_length
+        self.depth, self.num_heads, self.dropout = depth, num_heads, dropout
+        self.label_smoothing = label_smoothing
+        self.search = Greedy() if search is None else search
+
+    def build(self, tokens_shape: Mapping[str, Tokens], hints_shape: Any = None) -> None:
+        seen = {field: tokens_shape[field] for field in self._seen(tokens_shape)}
+        width = max(shape.values[-1] for shape in seen.values())
+        policy = self.dtype_policy
+        size = Size(width, self.depth, self.num_heads, 4 * width)
+        embedding = TokenEmbedding(
+            self.num_classes, width, self.max_length, self.dropout, name="embedding", dtype=policy
+        )
+        decoder = size.decoder(self.dropout, name="decoder", dtype=policy)
+        self.decoder = TokenDecoder(decoder, embedding, name="token_decoder", dtype=policy)
+        self.decoder.build((None, None), (None, None, width))
+        self.projection = FieldProjection(width, name="projection", dtype=policy)
+        self.projection.build(seen)
+
+    def _seen(self, tokens: Mapping[str, Any]) -> list[str]:
+        """The fields, in an order that does not depend on the dict's."""
+        missing = sorted(set(self.fields) - set(tokens))
+        if missing:
+            raise ValueError(
+                f"TextGeneration writes about {missing}, which the model does not have; its "
+                f"fields are {sorted(tokens)}."
+            )
+        return sorted(self.fields or tokens)
+
+    def call(
+        self,
+        tokens: Mapping[str, Tokens],
+        hints: Mapping[str, Any] | None = None,
+        training: bool | None = None,
+    ) -> dict[str, Any]:
+        seen = self.projection({field: tokens[field] for field in self._seen(tokens)}).values()
+        source = ops.concatenate([each.values for each in seen], axis=1)
+        mask = ops.concatenate([each.mask for each in seen], axis=1)
+        told = None if hints is None else hints.get("token_ids")
+        if told is None:
+            return self._written(source, mask)
+        return self._forced(source, mask, ops.cast(told, "int32"), training)
+
+    def _written(self, source: Any, mask: Any) -> dict[str, Any]:
+        """What the decoder writes by itself."""
+        end = self.num_classes - 1
+        first = ops.full((ops.shape(source)[0],), end, dtype="int32")
+        found = self.search(
+            self.decoder.step,
+            self.decoder.start(source, mask, self.max_length),
+            first,
+            max_new_tokens=self.max_length,
+            end_id=end,
+        )
+        ids = ops.cast(found.token_ids, "float32")
+        none = ops.zeros_like(ids)
+        return {"token_ids": ids, "score": found.scores, "losses": none, "nll": none}
+
+    def _forced(self, source: Any, mask: Any, target: Any, training: bool | None) -> dict[str, Any]:
+        """How probable the true pieces are, each behind those before it."""
+        there = target > 0
+        before = ops.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=self.num_classes - 1)
+        logits = self.decoder(before, source, mask, training=training)
+        gain = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+        nll = -ops.take_along_axis(gain, target[..., None], axis=-1)[..., 0]
+        smooth = self.label_smoothing
+        losses = (1 - smooth) * nll - smooth * ops.mean(gain, axis=-1)
+        guess = ops.where(there, ops.cast(ops.argmax(gain, axis=-1), "float32"), 0.0)
+        nll = ops.where(there, nll, 0.0)
+        return {
+            "token_ids": guess,
+            "score": -ops.sum(nll, axis=1),
+            "losses": ops.where(there, losses, 0.0),
+            "nll": nll,
+        }
+
+    def compute_output_spec(
+        self, tokens: Mapping[str, Tokens], hints: Any = None, training: bool | None = None
+    ) -> Any:
+        batch = next(iter(tokens.values())).values.shape[0]
+        shapes = {"token_ids": (batch, None), "score": (batch,)}
+        shapes |= {"losses": (batch, None), "nll": (batch, None)}
+        return {n: keras.KerasTensor(shape, dtype="float32") for n, shape in shapes.items()}
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "fields": self.fields,
+            "num_classes": self.num_classes,
+            "max_length": self.max_length,
+            "depth": self.depth,
+            "num_heads": self.num_heads,
+            "dropout": self.dropout,
+            "label_smoothing": self.label_smoothing,
+            "search": keras.saving.serialize_keras_object(self.search),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The head that `get_config` described."""
+        search = keras.saving.deserialize_keras_object(config["search"])
+        return cls(**config | {"search": search})
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class Perplexity(keras.metrics.Mean):
+    """exp(mean negative log-likelihood of a true piece, ends among them), of all texts together."""
+
+    def __init__(self, name: str = "perplexity", dtype: Any = None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Counts a batch: targets int [B, T], and the outputs of the task."""
+        super().update_state(y_pred["nll"], _weights(y_true, y_pred["nll"], sample_weight))
+
+    def result(self) -> Any:
+        """float []; 1 where nothing was counted."""
+        return ops.exp(super().result())
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class ForcedAccuracy(keras.metrics.Mean):
+    """How often the likeliest piece behind the true ones before it is the true one."""
+
+    def __init__(self, name: str = "accuracy", dtype: Any = None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Counts a batch: targets int [B, T], and the outputs of the task."""
+        guess = y_pred["token_ids"]
+        target = ops.cast(y_true, "float32")[:, : ops.shape(guess)[1]]
+        right = ops.cast(ops.equal(guess[:, : ops.shape(target)[1]], target), "float32")
+        super().update_state(right, _weights(y_true, guess, sample_weight))
+
+
+def _weights(target: Any, values: Any, sample_weight: Any) -> Any:
+    """float [B, T']: 1 at true pieces, times the samples' weights."""
+    weight = ops.cast(ops.convert_to_tensor(target) > 0, "float32")[:, : ops.shape(values)[1]]
+    if sample_weight is None:
+        return weight
+    return weight * ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
+
+
+def _mean(values: Any, target: Any) -> Any:
+    """float [B]: the mean over each text's pieces."""
+    weight = _weights(target, values, None)
+    values = values[:, : ops.shape(weight)[1]]
+    return ops.sum(values * weight, axis=1) / ops.maximum(ops.sum(weight, axis=1), 1.0)

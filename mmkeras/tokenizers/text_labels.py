@@ -1,0 +1,139 @@
+"""`TextLabels`: what tasks have in common whose labels are texts that they learn to write."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import tensorflow as tf
+
+from mmkeras.contracts.refusal import readable, refuse
+from mmkeras.tokenizers.character_tokenizer import CharacterTokenizer
+from mmkeras.tokenizers.subwords import SubwordTokenizer
+
+#: What is done about what a tokenizer does not know.
+UNKNOWN = ("raise", "drop", "keep")
+
+
+class TextLabels:
+    """Labels that are texts, and the classes of their pieces; class 0 is no piece.
+
+    A part of tasks that are frozen dataclasses, beside `Task`: these have the attributes.
+
+    Attributes:
+        tokenizer: cuts texts into pieces.
+        max_tokens: L, the most pieces that a label may have.
+        unknown: what is done about what the tokenizer does not know, one of `UNKNOWN`.
+        normalization: what `adapt` does to characters where nothing else is said.
+    """
+
+    normalization: ClassVar[tuple[str, ...]] = ()
+
+    tokenizer: SubwordTokenizer
+    max_tokens: int
+    unknown: str
+
+    def check_labels(self) -> None:
+        """Checks the attributes.
+
+        Raises:
+            ValueError: the tokenizer cannot join pieces, or another argument is out of its range.
+        """
+        kind = type(self).__name__
+        if not isinstance(self.tokenizer, SubwordTokenizer):
+            raise ValueError(
+                f"{kind}: tokenizer is {self.tokenizer!r}; it has to be a tokenizer that can put "
+                "texts together again, such as CharacterTokenizer(vocabulary)."
+            )
+        if self.max_tokens < 1:
+            raise ValueError(f"{kind}: max_tokens is {self.max_tokens}; it has to be at least 1.")
+        if self.unknown not in UNKNOWN:
+            raise ValueError(
+                f"{kind}: unknown is {self.unknown!r}; it has to be one of {list(UNKNOWN)}."
+            )
+
+    @classmethod
+    def adapt(
+        cls,
+        source: Any,
+        column: str,
+        vocabulary_size: int = 1_000,
+        tokenizer: type[SubwordTokenizer] = CharacterTokenizer,
+        normalization: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """The task whose tokenizer is learned from a column of texts.
+
+        Args:
+            source: the training samples.
+            column: the column of texts.
+            vocabulary_size: the most pieces there may be.
+            tokenizer: the kind of tokenizer.
+            normalization: what is done to characters before; see the tokenizer. None: what the
+                task usually does.
+            **kwargs: further arguments of the constructor.
+
+        Raises:
+            ValueError: the column holds no text.
+        """
+        texts = [t for t in source.column(column, text_label).as_numpy_iterator() if t.strip()]
+        if not texts:
+            raise ValueError(f"column {column!r} of {source!r} holds no text to learn from.")
+        usual = cls.normalization if normalization is None else tuple(normalization)
+        return cls(tokenizer.learn(texts, vocabulary_size, normalization=usual), **kwargs)
+
+    def pieces(self, raw: tf.Tensor) -> tf.Tensor:
+        """The classes of the pieces of a label; white space around it is no part of it.
+
+        Args:
+            raw: string [].
+
+        Returns:
+            int32 [L], ids raised by the tokenizer's `shift`, 0 behind them.
+
+        Raises:
+            tf.errors.InvalidArgumentError: the label has more than L pieces, or holds what the
+                tokenizer does not know and `unknown` is `"raise"`.
+        """
+        ids = self.tokenizer.tokenize(tf.strings.strip(raw)[None]).flat_values
+        unknown = self.tokenizer.unknown_id
+        if unknown is not None and self.unknown != "keep":
+            strange = ids == unknown
+            if self.unknown == "raise":
+                with refuse(
+                    tf.reduce_any(strange),
+                    "the text {} holds what the tokenizer does not know; learn it from all labels, "
+                    "or choose unknown='drop' or unknown='keep'.",
+                    readable(raw),
+                ):
+                    ids = tf.identity(ids)
+            else:
+                ids = tf.boolean_mask(ids, ~strange)
+        count = tf.size(ids)
+        with refuse(
+            count > self.max_tokens,
+            "the text {} has {} pieces, more than max_tokens={}; cut it, or raise max_tokens.",
+            readable(raw),
+            count,
+            tf.constant(self.max_tokens),
+        ):
+            padded = tf.pad(ids + self.tokenizer.shift, [[0, self.max_tokens - count]])
+        return tf.ensure_shape(padded, [self.max_tokens])
+
+
+def text_label(value: Any) -> bytes:
+    """A text, or its UTF-8 bytes, as a raw label; None and NaN, as tables have them, give `b""`.
+
+    Raises:
+        TypeError: the value is something else.
+
+    Example:
+
+    >>> text_label("né"), text_label(None)
+    (b'n\xc3\xa9', b'')
+    """
+    if value is None or (isinstance(value, float) and value != value):
+        return b""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    raise TypeError(f"a label must be a text; got {value!r:.80}.")

@@ -1,0 +1,191 @@
+"""`TextGeneration`: forced and free writing agree, and losses are the formula's."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import mmkeras as mm
+from mmkeras.decoding import Beams, CTCBeams, Greedy, Sampling
+from mmkeras.fusions import Late
+from mmkeras.tasks import TextGeneration
+from mmkeras.tokenizers import ByteTokenizer, CharacterTokenizer, HashedNgrams
+
+LETTERS = CharacterTokenizer(("<pad>", "<unk>", " ", "a", "b", "c"))
+TASK = TextGeneration(LETTERS, max_tokens=5, depth=1, num_heads=2, dropout=0.0)
+END = 6
+TEXTS = ["abc", "ca ba", ""]
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(2)
+    made = mm.MultimodalModel(
+        {"question": mm.Text.tiny(), "photo": mm.Image.tiny()},
+        {"answer": TASK},
+        size="tiny",
+        fusion=Late(16),
+        dropout=0.0,
+    )
+    for weight in made.get_layer("answer").trainable_variables:  # livelier than fresh ones
+        weight.assign(weight * 3)
+    return made
+
+
+@pytest.fixture(scope="module")
+def inputs(model):
+    rng = np.random.default_rng(0)
+    photos = rng.integers(0, 255, (3, 8, 8, 3), "uint8")
+    rows = [{"question": "dogs", "photo": photos[0]}, {"question": "a cat"}, {"photo": photos[2]}]
+    return next(
+        iter(
+            model.pipeline(
+                mm.sources.Table([{"question": None, "photo": None} | row for row in rows]),
+                labels=False,
+            )
+        )
+    )
+
+
+def told(task, texts):
+    """The hints of these texts."""
+    target = tf.stack([task.target(tf.constant(text)) for text in texts])
+    return target, {"answer_given_token_ids": target}
+
+
+def decoder_of(model, inputs):
+    """From the pieces of a beginning to the logits of the next, float [3, K]."""
+    tokens = model.fusion(
+        {field: model.encoders[field](t) for field, t in model.fields.split(inputs).items()}
+    )
+    source = tf.concat([tokens[field].values for field in ("photo", "question")], axis=1)
+    mask = tf.concat([tokens[field].mask for field in ("photo", "question")], axis=1)
+    decoder = model.get_layer("answer").decoder
+    return lambda ids: np.array(decoder(np.array([ids] * 3), source, mask))[:, -1]
+
+
+def test_targets_end_and_are_cut_to_the_longest():
+    target, _ = told(TASK, TEXTS)
+    assert target.numpy().tolist() == [
+        [3, 4, 5, END, 0, 0],
+        [5, 3, 2, 4, 3, END],
+        [END, 0, 0, 0, 0, 0],
+    ]
+    assert TASK.trim({"token_ids": target[::2]})["token_ids"].shape == (2, 4)
+    # Ids of a tokenizer without padding are raised.
+    bytes_ = TextGeneration(ByteTokenizer(), max_tokens=4)
+    assert bytes_.num_classes == bytes_.target(tf.constant("")).numpy()[0] + 1
+
+
+def test_losses_are_cross_entropies_of_what_comes_next(model, inputs):
+    target, hints = told(TASK, TEXTS)
+    outputs = {k: np.array(v) for k, v in model(inputs | hints)["answer"].items()}
+    logits_behind = decoder_of(model, inputs)
+    for row, ids in enumerate(target.numpy()):
+        ids = ids[ids > 0]
+        expected = []
+        for t, true in enumerate(ids):
+            logits = logits_behind([END, *ids[:t]])[row]
+            expected.append(np.log(np.exp(logits).sum()) - logits[true])
+        np.testing.assert_allclose(outputs["nll"][row, : len(ids)], expected, atol=1e-4)
+        assert not outputs["nll"][row, len(ids) :].any()
+        assert outputs["score"][row] == pytest.approx(-np.sum(expected), abs=1e-3)
+    loss = np.array(TASK.loss(target, outputs))
+    counts = (target.numpy() > 0).sum(axis=1)
+    np.testing.assert_allclose(loss, outputs["nll"].sum(axis=1) / counts, rtol=1e-5)
+    for metric in TASK.metrics()[""]:
+        metric.update_state(target, outputs, sample_weight=np.array([1.0, 1.0, 0.0]))
+        if metric.name == "perplexity":
+            mean = outputs["nll"][:2].sum() / counts[:2].sum()
+            assert float(metric.result()) == pytest.approx(np.exp(mean), rel=1e-5)
+        else:
+            right = (outputs["token_ids"][:2] == target[:2].numpy()) & (target[:2].numpy() > 0)
+            assert float(metric.result()) == pytest.approx(right.sum() / counts[:2].sum())
+
+
+def test_label_smoothing_is_kerass(model, inputs):
+    target, hints = told(TASK, TEXTS)
+    head = model.get_layer("answer")
+    head.label_smoothing = 0.2
+    try:
+        losses = np.array(model(inputs | hints)["answer"]["losses"])[:, 0]
+    finally:
+        head.label_smoothing = 0.0
+    true = np.eye(TASK.num_classes, dtype="float32")[target[:, 0]]
+    logits = decoder_of(model, inputs)([END])
+    expected = keras.losses.categorical_crossentropy(
+        true, logits, from_logits=True, label_smoothing=0.2
+    )
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("search", [Greedy(), Beams(3), Sampling(0.5, top_k=3, seed=1)])
+def test_what_is_written_has_the_probability_that_it_is_forced_to(model, inputs, search):
+    model.set_task("answer", search=search)
+    written = {k: np.array(v) for k, v in model(inputs)["answer"].items()}
+    ids = written["token_ids"].astype("int32")
+    assert ids.shape == (3, 6) and (np.diff((ids > 0).astype(int), axis=1) <= 0).all()
+    forced = model(inputs | {"answer_given_token_ids": tf.constant(ids)})["answer"]
+    np.testing.assert_allclose(written["score"], forced["score"], rtol=1e-4, atol=1e-3)
+    if search == Greedy():
+        np.testing.assert_array_equal(written["token_ids"], np.array(forced["token_ids"]))
+    model.set_task("answer", search=Greedy())
+
+
+def test_it_learns_what_only_one_of_the_fields_tells(tmp_path):
+    """Captions of pictures: bright ones are "a b", dark ones "b"; the question says nothing."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(24):
+        bright = number % 2
+        photo = rng.integers(150 * bright, 100 + 150 * bright, (8, 8, 3)).astype("uint8")
+        rows.append({"question": "dog", "photo": photo, "answer": "a b" if bright else "b"})
+    table = mm.sources.Table(rows)
+    task = dataclasses.replace(TASK, fields=("photo",))
+    model = mm.MultimodalModel(
+        {"question": mm.Text.tiny(), "photo": mm.Image.tiny()},
+        {"answer": task},
+        size="tiny",
+        dropout=0.0,
+    )
+    model.compile(optimizer=keras.optimizers.Adam(0.01))
+    model.fit(model.pipeline(table, batch_size=12), epochs=25, verbose=0, shuffle=False)
+    scores = mm.evaluation.evaluate_scores(model, table)["answer"]
+    assert scores["exact"] == 1.0
+    answer = model.answer({"photo": np.full((8, 8, 3), 240, "uint8")})["answer"]
+    assert answer["text"] == "a b" and 0.5 < answer["score"] <= 1
+    made = mm.export.saved_model(model, tmp_path / "captions" / "1")
+    assert made.max_difference < 1e-4
+    assert mm.export.litert(model, tmp_path / "captions.tflite").max_difference < 1e-4
+
+
+def test_wrong_arguments(model):
+    with pytest.raises(ValueError, match="tokenizer is HashedNgrams"):
+        TextGeneration(HashedNgrams(8))
+    for options, says in (
+        ({"max_tokens": 0}, "max_tokens is 0"),
+        ({"unknown": "guess"}, "unknown is 'guess'"),
+        ({"depth": 0}, "depth is 0"),
+        ({"label_smoothing": 1.0}, "label_smoothing is 1.0"),
+        ({"search": CTCBeams()}, "search is CTCBeams"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            TextGeneration(LETTERS, **options)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="6 pieces, more than max_tokens=5"):
+        TASK.target(tf.constant("abcabc"))
+    with pytest.raises(ValueError, match=r"writes about \['sound'\]"):
+        mm.MultimodalModel(
+            {"text": mm.Text.tiny()},
+            {"answer": dataclasses.replace(TASK, fields=("sound",))},
+            size="tiny",
+        )
+    with pytest.raises(ValueError, match="num_beams must be at least 1"):
+        Beams(0)
+    for wrong in ({"temperature": 0.0}, {"top_k": 0}, {"top_p": 0.0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Sampling(**wrong)
+    with pytest.raises(ValueError, match="no text to learn from"):
+        TextGeneration.adapt(mm.sources.Table([{"caption": " "}]), "caption")
