@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmkeras.contracts.task import NO_ORIGINS, Task, Tensors, pointed_into
+from mmkeras.contracts.task import NO_ORIGINS, Task, Tensors, hint_name, pointed_into
 from mmkeras.diagnosis import diagnose, reason_of
 from mmkeras.fields import Fields
 from mmkeras.modalities import Image
@@ -21,6 +21,7 @@ def answer(
     predict: Callable[[dict[str, np.ndarray]], Mapping[str, Any]],
     samples: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     batch_size: int = 32,
+    hints: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Any:
     """Preprocesses, predicts and decodes; see `MultimodalModel.answer`.
 
@@ -30,6 +31,7 @@ def answer(
         predict: from a batch of inputs to the model's outputs.
         samples: one raw sample or several.
         batch_size: samples in one forward pass.
+        hints: see `MultimodalModel.answer`.
 
     Raises:
         ValueError: see `MultimodalModel.answer`.
@@ -49,11 +51,37 @@ def answer(
     cells = list(table.rows(encoders, [f for f, modality in fields.items() if modality.is_file]))
     answers: list[dict[str, Any]] = []
     pointed = pointed_into(tasks)
+    told = _told(tasks, hints or {})
     for start in range(0, len(cells), batch_size):
         tensors = _tensors(fields, table, cells[start : start + batch_size], pointed)
-        outputs = predict({name: tensors[name].numpy() for name in fields.specs()})
+        inputs = {name: tensors[name].numpy() for name in fields.specs()}
+        size = len(next(iter(inputs.values())))
+        inputs |= {name: np.stack([value] * size) for name, value in told.items()}
+        outputs = predict(inputs)
         answers += decode(tasks, outputs, fields.origins_in(tensors, pointed))
     return answers[0] if one else answers
+
+
+def _told(
+    tasks: Mapping[str, Task], hints: Mapping[str, Mapping[str, Any]]
+) -> dict[str, np.ndarray]:
+    """The hints as a model's inputs, of one sample."""
+    told = {}
+    for name, given in hints.items():
+        if name not in tasks:
+            raise ValueError(f"hints are for task {name!r}; the tasks are {list(tasks)}.")
+        specs = tasks[name].hints()
+        for hint, value in given.items():
+            if hint not in specs:
+                raise ValueError(f"task {name!r} has no hint {hint!r}; it has {list(specs)}.")
+            array = np.asarray(value, specs[hint].dtype)
+            if not tf.TensorShape(specs[hint].shape).is_compatible_with(array.shape):
+                raise ValueError(
+                    f"hint {hint!r} of task {name!r} must have the shape {specs[hint].shape}; got "
+                    f"{array.shape}."
+                )
+            told[hint_name(name, hint)] = array
+    return told
 
 
 def _tensors(

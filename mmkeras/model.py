@@ -213,22 +213,30 @@ class MultimodalModel(keras.Model):
         pointed = pointed_into(self.tasks) if origins else None
         return pipeline(source, self.fields, origins=pointed, **options)
 
-    def answer(self, samples: Any, batch_size: int = 32) -> Any:
+    def answer(
+        self,
+        samples: Any,
+        batch_size: int = 32,
+        hints: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Any:
         """What a person reads, for one raw sample or several.
 
         Args:
             samples: `{field: value}` or a list of such dicts; a value is a text, a path, encoded
                 bytes, an array, or None. Fields may be missing.
             batch_size: samples in one forward pass.
+            hints: `{task: {hint: value}}`, what heads are told beside the samples, the same for
+                all of them; see the task's `hints`, such as the `control` of `SpeechSynthesis`.
 
         Returns:
             `{task: {name: value}}` for one sample, a list of these for a list.
 
         Raises:
             ValueError: a sample names no known field, or a value cannot be read; the message names
-                sample, field, value and reason.
+                sample, field, value and reason. A hint is unknown or of another shape.
         """
-        return answers.answer(self.fields, self.tasks, self.predict_on_batch, samples, batch_size)
+        predict = self.predict_on_batch
+        return answers.answer(self.fields, self.tasks, predict, samples, batch_size, hints)
 
     def draw(self, sample: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
         """An answer drawn over the picture that it is about, for every task that can.

@@ -109,3 +109,20 @@ def test_numbers_out_of_range():
         SpeechSynthesis(AUDIO, num_mels=0)
     with pytest.raises(ValueError, match="hop_s must be above 0"):
         SpeechSynthesis(AUDIO, frame_s=0.01, hop_s=0.02)
+
+
+def test_answers_may_be_controlled(model):
+    said = [
+        model.answer([{"text": "good dogs"}] * 2, hints={"speech": {"control": (1, 0, louder)}})
+        for louder in (0.0, 3.0)
+    ]
+    plain = model.answer({"text": "good dogs"})
+    assert said[0][0] == said[0][1] == plain
+    assert said[1][1]["speech"]["speech"] != plain["speech"]["speech"]
+    for hints, says in (
+        ({"sound": {}}, r"for task 'sound'; the tasks are \['speech'\]"),
+        ({"speech": {"contrl": (1, 0, 0)}}, "no hint 'contrl'; it has .*'control'"),
+        ({"speech": {"control": (1, 0)}}, r"must have the shape \(3,\); got \(2,\)"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            model.answer({"text": "dogs"}, hints=hints)
