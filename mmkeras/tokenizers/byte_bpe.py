@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 import tokenizers
 
-from mmkeras.tokenizers.characters import Characters, lower_bound
+from mmkeras.tokenizers.characters import Characters, lower_bound, runs
 from mmkeras.tokenizers.learning import repeated, word_counts
 from mmkeras.tokenizers.lookup import static_table
 from mmkeras.tokenizers.merging import Merges
@@ -205,7 +205,7 @@ class ByteBPE(SubwordTokenizer):
                 places, tf.cumsum(counts)[:, None] - 1, tf.fill(tf.shape(counts), 256)
             )
         symbols = tf.gather(self._byte_ids.reshape(-1), places)
-        symbols, word = self._merging(symbols, tf.repeat(tf.range(tf.size(others)), counts))
+        symbols, word = self._merging(symbols, runs(counts)[0])
         symbols = tf.where(symbols < 0, -1 if self.unknown_id is None else self.unknown_id, symbols)
         splits = lower_bound(word, tf.range(tf.size(others) + 1))
         return interleaved(

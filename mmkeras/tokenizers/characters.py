@@ -50,10 +50,10 @@ class Characters(NamedTuple):
         return marks[:-1] > 0
 
     def take(self, places: tf.Tensor) -> "Characters":
-        """The characters at `places` (int64, ascending, repeats allowed), of the same texts."""
+        """The characters at `places` (integers, ascending, repeats allowed), of the same texts."""
         return Characters(
             tf.gather(self.codes, places),
-            lower_bound(places, self.splits),
+            lower_bound(places, tf.cast(self.splits, places.dtype)),
             tf.gather(self.origins, places),
         )
 
@@ -155,6 +155,21 @@ def row_numbers(splits: tf.Tensor) -> tf.Tensor:
     A small part of the operations that `RaggedTensor.value_rowids` and `tf.repeat` take.
     """
     return lower_bound(splits[1:], tf.range(1, splits[-1] + 1))
+
+
+def runs(counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The run of each of N places, and its number in it, where runs (int32 [R]) are that long.
+
+    `tf.repeat` would make a table of all runs times the longest one.
+
+    Example:
+
+    >>> [each.numpy().tolist() for each in runs(tf.constant([2, 0, 3]))]
+    [[0, 0, 2, 2, 2], [0, 1, 0, 1, 2]]
+    """
+    ends = tf.cumsum(counts)
+    run = tf.cast(lower_bound(ends, tf.range(1, tf.reduce_sum(counts) + 1)), tf.int32)
+    return run, tf.range(tf.size(run)) - tf.gather(ends - counts, run)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from mmkeras.tokenizers.characters import (
     CharacterTable,
     assigned,
     lower_bound,
+    runs,
     shifted,
     spread,
     utf8_lengths,
@@ -106,11 +107,13 @@ class CharsMap:
         length = tf.reduce_max(tf.where(found >= 0, lengths, 0), axis=0)
         number = tf.range(tf.size(places))
         rule = tf.gather_nd(found, tf.stack([tf.maximum(length, 1) - 1, number], axis=1))
-        places, length, rule = (tf.boolean_mask(x, length > 0) for x in (places, length, rule))
+        some = tf.where(length > 0)[:, 0]
+        places, length, rule = (tf.gather(x, some) for x in (places, length, rule))
         # The next string is the first one that does not begin within this one.
         following = tf.cast(lower_bound(places, places + length), tf.int32)
         kept = reached(tf.range(tf.size(places)) == 0, following)
-        places, length, rule = (tf.boolean_mask(x, kept) for x in (places, length, rule))
+        kept = tf.where(kept)[:, 0]
+        places, length, rule = (tf.gather(x, kept) for x in (places, length, rule))
         return places, length, rule
 
     def _replaced(
@@ -132,9 +135,8 @@ class CharsMap:
         last = number == length - 1
         count = tf.where(last, tf.maximum(target - number, 0), tf.cast(number < target, tf.int32))
         count = tf.where(inside, count, 1)
-        places = tf.repeat(tf.range(tf.size(place, tf.int64)), count)
+        places, more = runs(count)
         taken, rule = characters.take(places), tf.gather(rule, places)
-        more = tf.range(tf.size(places)) - tf.gather(tf.cumsum(count) - count, places)
         at = tf.gather(self._begins, rule) + tf.gather(number, places) + more
         codes = tf.gather(self._targets, at)
         return taken._replace(codes=tf.where(tf.gather(inside, places), codes, taken.codes))
@@ -193,7 +195,8 @@ class ClusterCharsMap(CharsMap):
         whole = tf.where((rule >= 0) & (places == start), end, 0)
         whole = tf.tensor_scatter_nd_max(tf.zeros_like(codes), start[:, None], whole)
         kept = (rule >= 0) & ((places == start) | (places >= tf.gather(whole, start)))
-        places, length, rule = (tf.boolean_mask(x, kept) for x in (places, end - places, rule))
+        kept = tf.where(kept)[:, 0]
+        places, length, rule = (tf.gather(x, kept) for x in (places, end - places, rule))
         return places, length, rule
 
 

@@ -21,6 +21,7 @@ from mmkeras.tokenizers.characters import (
     each,
     lower_bound,
     matching,
+    runs,
     shifted,
     spread,
 )
@@ -91,8 +92,7 @@ class CharacterMap:
         some = moves >= _SEVERAL
         entry = tf.where(some, moves - _SEVERAL, 0)
         counts = tf.where(some, tf.gather(self.counts, entry), 1)
-        places = tf.repeat(tf.range(tf.size(counts, tf.int64)), counts)
-        number = tf.range(tf.size(places)) - tf.gather(tf.cumsum(counts) - counts, places)
+        places, number = runs(counts)
         taken = characters.take(places)
         some = tf.gather(some, places)
         target = tf.gather(tf.cast(self.begins, tf.int32), tf.gather(entry, places)) + number

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmkeras.tokenizers.chains import reached
+from mmkeras.tokenizers.characters import runs
 from mmkeras.tokenizers.trie import Trie
 
 # The characters of a longer word are searched in stretches of so many, all stretches at once.
@@ -58,22 +59,22 @@ class Segmentation:
         """
         size, counts = splits[-1], splits[1:] - splits[:-1]
         order, sizes = _stretches(splits, self._stretch)
-        found = self.trie.matches(
-            codes, order.places, tf.gather(tf.repeat(splits[1:], counts), order.places)
-        )
+        word, _ = runs(counts)
+        ends = tf.gather(splits[1:], tf.gather(word, order.places))
+        found = self.trie.matches(codes, order.places, ends)
         at = order.places[:, None]
         taken = tf.scatter_nd(at, self._forward(found, order, sizes), [size])
         # From the end of each word back to the end of the piece before.
         place = tf.range(size)
         before = place - taken
-        begin = tf.repeat(splits[:-1], counts)
+        begin = tf.gather(splits, word)
         backwards = tf.where(before < begin, size, size - 1 - before)[::-1]
         last = tf.scatter_nd(splits[1:, None] - 1, tf.ones_like(counts), [size])
         lasts = tf.cast(tf.where(reached(last[::-1] > 0, backwards)[::-1])[:, 0], tf.int32)
         lengths = tf.gather(taken, lasts)
         column = tf.gather(tf.scatter_nd(at, place, [size]), lasts - lengths + 1)
         pieces = tf.gather(tf.reshape(found, [-1]), (lengths - 1) * size + column)
-        return pieces, lengths, tf.gather(tf.repeat(tf.range(tf.size(counts)), counts), lasts)
+        return pieces, lengths, tf.gather(word, lasts)
 
     def _forward(self, found: tf.Tensor, order: "_Order", sizes: tf.Tensor) -> tf.Tensor:
         """The length of the last piece of the best way to cut a word up to each place: int32 [N].
@@ -161,8 +162,7 @@ def _stretches(splits: tf.Tensor, longest: int) -> tuple[_Order, tf.Tensor]:
     How many stretches have more than 0, 1, ... T - 1 characters.
     """
     counts = (splits[1:] - splits[:-1] + longest - 1) // longest
-    word = tf.repeat(tf.range(tf.size(counts)), counts)
-    number = tf.range(tf.size(word)) - tf.gather(tf.cumsum(counts) - counts, word)
+    word, number = runs(counts)
     starts = tf.gather(splits, word) + number * longest
     sizes = tf.minimum(tf.gather(splits, word + 1) - starts, longest)
     rank = tf.argsort(sizes, direction="DESCENDING", stable=True)
@@ -170,6 +170,5 @@ def _stretches(splits: tf.Tensor, longest: int) -> tuple[_Order, tf.Tensor]:
     place_of = tf.scatter_nd(rank[:, None], tf.range(tf.size(rank)), tf.shape(rank))
     before = tf.gather(place_of, tf.maximum(rank - 1, 0))
     active = tf.size(rank) - tf.cumsum(tf.math.bincount(sizes))[:-1]
-    step = tf.repeat(tf.range(tf.size(active)), active)
-    row = tf.range(tf.size(step)) - tf.gather(tf.cumsum(active) - active, step)
+    step, row = runs(active)
     return _Order(tf.gather(starts, row) + step, later, before), active

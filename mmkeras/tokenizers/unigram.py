@@ -24,6 +24,7 @@ from mmkeras.tokenizers.characters import (
     decode,
     lower_bound,
     matching,
+    runs,
     shifted,
     utf8_lengths,
 )
@@ -274,8 +275,7 @@ class Unigram(SubwordTokenizer):
         ends = tf.gather(tf.cumsum(lengths), tf.cumsum(counts) - 1)
         lengths = ends - shifted(ends, 1, 0)
         many = tf.where(token_ids < 0, lengths, 1)
-        place = tf.repeat(tf.range(tf.size(many)), many)
-        number = tf.range(tf.size(place)) - tf.gather(tf.cumsum(many) - many, place)
+        place, number = runs(many)
         text = tf.raw_ops.UnicodeEncode(
             input_values=codes,
             input_splits=tf.stack([0, tf.size(codes, tf.int64)]),
