@@ -47,7 +47,6 @@ def viterbi(scores: Any, mask: Any, transitions: Any, starts: Any, ends: Any) ->
         origin = argmax(before[t] + ops.take(from_all, tag, axis=0))
         return ops.where(moves, origin, tag), ops.where(counts, tag, -1)
 
-    none = ops.zeros_like(chain.counts, dtype="int32")
-    _, tags = chain.backward(step, argmax(final), none)
+    _, tags = chain.backward(step, argmax(final))
     score = ops.where(chain.occupied, ops.max(final, axis=-1), 0.0)
     return ops.transpose(tags), score

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Self
 
 from keras import ops
 
+from mmkeras.layers.walk import walk
+
 #: Stands for minus infinity: differences of it are still numbers, and so are sums over frames.
 _NEVER = -1e30
 
@@ -135,9 +137,7 @@ class CTCLattice(NamedTuple):
         Returns:
             [T, ...]: what `step` finds at each frame.
         """
-        # Over numbers, because Keras scans but one tensor if its length is unknown.
-        frames = ops.arange(ops.shape(self.emissions)[0], dtype="int32")
-        return ops.scan(lambda state, t: step(t, state), state, frames, reverse=back)[1]
+        return walk(step, state, ops.shape(self.emissions)[0], back)[1]
 
     def negative_log_likelihood(self) -> Any:
         """float32 [B]: -log Σ exp(score) over all ways; 0 where there is none, or no frame.

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Self
 
 from keras import ops
 
+from mmkeras.layers.walk import walk
+
 #: Stands for minus infinity: differences of it are still numbers, and so are sums over a sequence.
 _NEVER = -1e30
 
@@ -110,53 +112,36 @@ class LinearChain(NamedTuple):
             last position, with `ends`.
         """
         from_all = ops.transpose(self.transitions)
-        length = ops.shape(self.scores)[0]
 
-        def unfinished(t: Any, ways: Any, before: Any) -> Any:
-            del ways, before
-            return t < length
-
-        def advance(t: Any, ways: Any, before: Any) -> tuple[Any, ...]:
-            before = ops.slice_update(before, (t, 0, 0), ways[None])
+        def step(t: Any, ways: Any) -> tuple[Any, Any]:
             reached = combine(ways[:, None, :] + from_all)
             reached = ops.where(self.first[t][:, None], self.starts, reached) + self.scores[t]
-            return t + 1, ops.where(self.counts[t][:, None], reached, ways), before
+            return ops.where(self.counts[t][:, None], reached, ways), ways
 
-        empty = ops.zeros_like(self.scores)
-        nothing = ops.sum(empty, axis=0)
-        start = ops.zeros((), dtype="int32")
-        _, ways, before = ops.while_loop(unfinished, advance, (start, nothing, empty))
+        nothing = ops.sum(ops.zeros_like(self.scores), axis=0)
+        ways, before = walk(step, nothing, ops.shape(self.scores)[0])
         return before, ways + self.ends
 
     def backward(
-        self, step: Callable[[Any, Any, Any, Any], tuple[Any, Any]], state: Any, made: Any
+        self, step: Callable[[Any, Any, Any, Any], tuple[Any, Any]], state: Any
     ) -> tuple[Any, Any]:
         """Walks from the end to the beginning.
 
         Args:
             step: `(t int32 [], counts bool [B], moves bool [B], state) -> (state, here [B, ...])`:
                 `counts` tells whether the position counts, `moves` whether one before it does too.
-            state: what `step` takes at the last position, a tuple.
-            made: [T, B, ...], which is filled with what `step` finds here.
+            state: what `step` takes at the last position, a tensor.
 
         Returns:
-            The state at the beginning, and `made`.
+            The state at the beginning, and [T, B, ...], what `step` found at each position.
         """
 
-        def unfinished(t: Any, state: Any, made: Any) -> Any:
-            del state, made
-            return t >= 0
-
-        def retreat(t: Any, state: Any, made: Any) -> tuple[Any, ...]:
+        def retreat(t: Any, state: Any) -> tuple[Any, Any]:
             counts = self.counts[t]
             moves = ops.logical_and(counts, ops.logical_not(self.first[t]))
-            state, here = step(t, counts, moves, state)
-            start = (t,) + (0,) * (len(made.shape) - 1)
-            return t - 1, state, ops.slice_update(made, start, here[None])
+            return step(t, counts, moves, state)
 
-        last = ops.convert_to_tensor(ops.shape(self.scores)[0] - 1, "int32")
-        _, state, made = ops.while_loop(unfinished, retreat, (last, state, made))
-        return state, made
+        return walk(retreat, state, ops.shape(self.scores)[0], back=True)
 
     def posterior(self, before: Any, final: Any) -> tuple[Any, Any]:
         """How probable each tag and each pair of neighbours is, all sequences considered.
@@ -171,19 +156,25 @@ class LinearChain(NamedTuple):
         """
         from_all = ops.transpose(self.transitions)
 
-        def step(t: Any, counts: Any, moves: Any, state: Any) -> tuple[Any, Any]:
-            tags, pairs = state
+        def pair(t: Any, moves: Any, tags: Any) -> Any:
             # Where a tag j came from, given j; a softmax, which is exact for scores of any size.
             origin = ops.softmax(before[t][:, None, :] + from_all, axis=-1)
-            pair = ops.where(moves[:, None], tags, 0.0)[:, :, None] * origin
-            here = ops.where(counts[:, None], tags, 0.0)
-            tags = ops.where(moves[:, None], ops.sum(pair, axis=1), tags)
-            return (tags, pairs + pair), here
+            return ops.where(moves[:, None], tags, 0.0)[:, :, None] * origin
 
+        def step(t: Any, counts: Any, moves: Any, tags: Any) -> tuple[Any, Any]:
+            earlier = ops.where(moves[:, None], ops.sum(pair(t, moves, tags), axis=1), tags)
+            return earlier, ops.where(counts[:, None], tags, 0.0)
+
+        _, tags = self.backward(step, ops.softmax(final, axis=-1))
         none = ops.zeros_like(final)
-        pairs = none[:, :, None] * none[:, None, :]
-        state = (ops.softmax(final, axis=-1), pairs)
-        (_, pairs), tags = self.backward(step, state, ops.zeros_like(self.scores))
+        moves = ops.logical_and(self.counts, ops.logical_not(self.first))
+        # Added up in a walk of its own, which keeps no pairs but the sum.
+        pairs = ops.fori_loop(
+            0,
+            ops.shape(tags)[0],
+            lambda t, pairs: pairs + pair(t, moves[t], tags[t]),
+            none[:, :, None] * none[:, None, :],
+        )
         return tags, ops.transpose(pairs, (0, 2, 1))
 
     def log_partition(self) -> Any:
