@@ -1,5 +1,6 @@
 """Sources: where raw samples come from."""
 
+from mmkeras.sources.aliased import Aliased
 from mmkeras.sources.coco import COCO
 from mmkeras.sources.conll import CoNLL
 from mmkeras.sources.librispeech import LibriSpeech
@@ -13,6 +14,7 @@ from mmkeras.sources.tfds import TFDS
 __all__ = [
     "COCO",
     "TFDS",
+    "Aliased",
     "CoNLL",
     "LJSpeech",
     "LibriSpeech",
