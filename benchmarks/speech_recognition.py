@@ -52,6 +52,21 @@ def tuned(model: Any, validation: Any) -> tuple[float, float]:
     return best
 
 
+def by_speaker(voices: list[str], texts: list[str], answers: list[Any]) -> list[str]:
+    """Rows of a table: CER and WER of each speaker."""
+    pairs: dict[str, list[tuple[str, str]]] = {}
+    for voice, text, answer in zip(voices, texts, answers, strict=True):
+        pairs.setdefault(voice.split("+")[1], []).append((text, answer["text"]["text"]))
+    rows = []
+    for speaker, some in sorted(pairs.items()):
+        rates = [
+            error_rate(*map(list, zip(*some, strict=True)), unit).rate
+            for unit in ("characters", "words")
+        ]
+        rows.append(f"| {speaker} | {len(some)} | {rates[0]:.3f} | {rates[1]:.3f} |")
+    return rows
+
+
 def unseen_words(texts: list[str], answers: list[Any], known: set[str]) -> tuple[int, float]:
     """How many words were never said in training, and the WER of the texts that hold one."""
     pairs = [
@@ -124,8 +139,12 @@ def main() -> None:
         lines.append(f"| `{part}` | " + " | ".join(f"{value:.3f}" for value in row) + " |")
         print(lines[-1], flush=True)
 
-    recordings = list(sources["test"].column("speech", bytes).as_numpy_iterator())
-    answers = model.answer([{"speech": recording} for recording in recordings])
+    for part in PARTS[:2]:
+        recordings = list(sources[part].column("speech", bytes).as_numpy_iterator())
+        voices = [v.decode() for v in sources[part].column("voice", bytes).as_numpy_iterator()]
+        answers = model.answer([{"speech": recording} for recording in recordings])
+        lines += ["", f"| `{part}`, language model | recordings | CER | WER |", "|---|--:|--:|--:|"]
+        lines += by_speaker(voices, columns[part], answers)
     count, rate = unseen_words(columns["test"], answers, known)
     total = sum(len(text.split()) for text in columns["test"])
     lines += [

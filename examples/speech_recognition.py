@@ -21,7 +21,7 @@ from mmkeras.sound import wav
 from mmkeras.transcription import Listener, transcribe
 
 
-def main(epochs: int = 10, config: str = "full") -> None:
+def main(epochs: int = 11, config: str = "full") -> None:
     """The whole way."""
     folder = Path(tempfile.mkdtemp())
     spoken = mm.datasets.prepare_emoji_speech(config=config)
