@@ -6,7 +6,7 @@ Measured on 2 cores, in one run: 78 minutes of CPU time (51 by the clock, with o
 it). Character (word) error rates, by `benchmarks/speech_recognition.py`, which chooses the weight
 of the language model on `validation`:
 
-| voices that are held out | names of training, 0.03 (0.08) was the aim | names held out too, 0.10 was |
+| voices held out | names of training (aim: 0.03, 0.08) | names held out too (aim: 0.10) |
 |---|---|---|
 | seven of eight, language model | 0.008 (0.025) | 0.098 (0.312) |
 | the eighth, language model | 0.501 (0.941) | 0.606 (1.068) |
