@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 import mmkeras as mm
+from mmkeras.decoding import CTCBeams
 from mmkeras.export import ExportError, litert, saved_model
 from mmkeras.export import verify as verifier
 from mmkeras.fusions import Late
@@ -119,6 +120,8 @@ def test_speech_goes_in_and_comes_out(tmp_path):
     listener = mm.MultimodalModel(
         {"speech": audio}, {"said": SpeechRecognition.tiny()}, size="tiny", fusion=Late(16)
     )
+    language = SpeechRecognition.tiny().language_model(["ab", "b"], order=2)
+    listener.set_task("said", beams=CTCBeams(3, language_model=language))
     speaker = mm.MultimodalModel(
         {"text": text}, {"speech": SpeechSynthesis.tiny()}, size="tiny", fusion=Late(16)
     )
