@@ -257,6 +257,26 @@ def _content(path: tf.Tensor) -> tf.Tensor:
         return tf.identity(content)
 
 
+def spoken_columns(speech: str, text: str, others: Sequence[str]) -> tuple[str, ...]:
+    """The names of the columns of a corpus of speech.
+
+    Raises:
+        ValueError: two of them are the same.
+
+    Example:
+
+    >>> spoken_columns("voice", "said", ["id"])
+    ('voice', 'said', 'id')
+    """
+    names = (speech, text, *others)
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"speech and text must name two columns other than {list(others)}; got {speech!r} "
+            f"and {text!r}."
+        )
+    return names
+
+
 def shown(cell: Any) -> str:
     """A cell for an error message, shortened.
 

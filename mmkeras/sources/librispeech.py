@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mmkeras.files import text_lines
 from mmkeras.repairs import Repairs
-from mmkeras.rows import Rows, shown
+from mmkeras.rows import Rows, shown, spoken_columns
 
 _ENDINGS = (".flac", ".wav")
 _LAYOUT = "<speaker>/<chapter>/<speaker>-<chapter>.trans.txt"
@@ -67,12 +67,7 @@ class LibriSpeech(Rows):
         text: str = "text",
         on_bad: str = "raise",
     ):
-        names = (speech, text, "speaker", "chapter", "id")
-        if len(set(names)) < len(names):
-            raise ValueError(
-                f"speech and text must name two columns other than {list(names[2:])}; got "
-                f"{speech!r} and {text!r}."
-            )
+        names = spoken_columns(speech, text, ["speaker", "chapter", "id"])
         if not folders:
             raise ValueError("name at least one folder, such as 'LibriSpeech/dev-clean'.")
         repairs = Repairs(", ".join(map(str, folders)), on_bad)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmkeras.files import existing_file, text_lines
 from mmkeras.repairs import Repairs
-from mmkeras.rows import Rows, shown
+from mmkeras.rows import Rows, shown, spoken_columns
 
 
 class LJSpeech(Rows):
@@ -61,12 +61,7 @@ class LJSpeech(Rows):
         text: str = "text",
         on_bad: str = "raise",
     ):
-        names = (speech, text, "raw_text", "id")
-        if len(set(names)) < len(names):
-            raise ValueError(
-                f"speech and text must name two columns other than {list(names[2:])}; got "
-                f"{speech!r} and {text!r}."
-            )
+        names = spoken_columns(speech, text, ["raw_text", "id"])
         folder = Path(folder)
         path = existing_file(folder / metadata)
         repairs = Repairs(str(path), on_bad)

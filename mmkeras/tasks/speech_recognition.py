@@ -360,12 +360,11 @@ def _words_of(pieces: tf.RaggedTensor, tokenizer: SubwordTokenizer) -> tuple[tf.
     ids = pieces.to_tensor(0)
     count = tf.shape(ids)[1]
     near = tf.signal.frame(tf.pad(ids, [[0, 0], [_NEAR, 0]]), _NEAR + 1, 1, axis=1)
-    # How many of them there are before each piece.
-    before = tf.minimum(tf.range(count), _NEAR)
-    before = tf.tile(before, tf.shape(ids)[:1])
-    rows = tf.reverse(tf.reshape(near, [-1, _NEAR + 1]), [1])
-    upto = tf.RaggedTensor.from_tensor(rows, before + 1)
-    upto = tf.reverse(upto, [1])
+    # In front of the first pieces there are fewer.
+    within = tf.range(_NEAR + 1) + tf.range(count)[:, None] >= _NEAR
+    upto = tf.ragged.boolean_mask(
+        tf.reshape(near, [-1, _NEAR + 1]), tf.tile(within, [tf.shape(ids)[0], 1])
+    )
     texts = tf.strings.strip(tokenizer.detokenize(upto))
     without = tf.strings.strip(tokenizer.detokenize(upto[:, :-1]))
     begins = tf.strings.split(texts).row_lengths() > tf.strings.split(without).row_lengths()
