@@ -1,13 +1,17 @@
 """Speech that is longer than a model hears at once: as it is spoken, or recording by recording."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import itertools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from mmkeras import answers
+from mmkeras.diagnosis import reason_of
 from mmkeras.encoders import Conformer
 from mmkeras.fusions import Late
 from mmkeras.modalities import Audio
@@ -55,6 +59,7 @@ class Listener:
     def __init__(self, model: MultimodalModel):
         self.model = model
         self.field, self.task = _heard_by(model)
+        self.audio = model.fields[self.field]
         encoder = model.encoders[self.field]
         if not isinstance(encoder, Conformer) or encoder.config["chunk"] is None:
             raise ValueError(
@@ -85,18 +90,16 @@ class Listener:
         """Hears what comes next.
 
         Args:
-            samples: float [S], S any number, at the sample rate of the model's `Audio`.
+            samples: any number of them, as `Audio.encode` takes them: an array at the sample rate
+                of the model's `Audio`, float in [-1, 1] or int16.
 
         Returns:
-            What was heard so far, as `model.answer` gives it.
+            What was heard so far, as the model answers for its task.
 
         Raises:
-            ValueError: the samples are of another shape, or not finite.
+            TypeError, ValueError: see `Audio.encode`.
         """
-        samples = np.asarray(samples, "float32")
-        if samples.ndim != 1 or not np.isfinite(samples).all():
-            raise ValueError(f"samples must be finite float [S]; got shape {samples.shape}.")
-        self._waiting = np.concatenate([self._waiting, samples])
+        self._waiting = np.concatenate([self._waiting, _whole(self.audio, samples)])
         before = len(self._outputs)
         while len(self._waiting) >= self._window:
             self._next(self._window)
@@ -150,29 +153,38 @@ def transcribe(
     """What is said in a recording of any length, with a model that hears seconds at a time.
 
     Windows overlap, and of each what is nearest to its middle is kept; the scores of all steps are
-    put together before they become words, so that no word is doubled or cut at a seam.
+    put together before they become words, so that no word is doubled or cut at a seam. Beams search
+    a thousand steps at most at once, from one silence to another; there a language model begins
+    anew.
 
     Args:
-        model: a model of one field, an `Audio`, with the task `SpeechRecognition`.
-        recording: the bytes of a WAV file, or an array, as `Audio.encode` takes it.
+        model: a model of one field, an `Audio`, with the task `SpeechRecognition`; its other tasks
+            are not asked.
+        recording: a path, the bytes of a file, or an array, as `Audio.encode` takes it.
         overlap_s: seconds that two windows share; at least what a word takes.
         batch_size: windows in one forward pass.
 
     Returns:
-        The answer, as `model.answer` gives it.
+        The answer for that task, as `model.answer` gives it.
 
     Raises:
-        ValueError: the model is of another kind, or `overlap_s` is no part of its seconds.
-        tf.errors.InvalidArgumentError: the recording cannot be read.
+        ValueError: the model is of another kind, the recording cannot be read, or an argument is
+            out of its range.
+        FileNotFoundError: there is no such file.
     """
     field, task = _heard_by(model)
     audio, step_s = model.fields[field], model.encoders[field].step_s
-    if not 0 <= overlap_s < audio.seconds:
-        raise ValueError(f"overlap_s must be in [0, {audio.seconds}); got {overlap_s}.")
-    waveform = _whole(audio, recording)
     step = round(step_s * audio.sample_rate)
     window = audio.num_samples // step
-    shared = 2 * (round(overlap_s / step_s) // 2)
+    shared = 2 * (round(overlap_s / step_s) // 2) if 0 <= overlap_s < audio.seconds else window
+    if shared >= window:
+        raise ValueError(
+            f"overlap_s must be in [0, {audio.seconds}), shorter than what the model hears at once "
+            f"by a step of {step_s} s; got {overlap_s}."
+        )
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
+    waveform = _whole(audio, recording)
     total = max(-(-len(waveform) // step), 1)
     starts = list(range(0, max(total - shared, 1), window - shared))
     inputs = np.zeros((len(starts), audio.num_samples), "float32")
@@ -180,9 +192,12 @@ def transcribe(
     for row, start in enumerate(starts):
         part = waveform[start * step : start * step + window * step]
         inputs[row, : len(part)], lengths[row] = part, len(part)
-    tensors = {f"{field}_waveform": inputs, f"{field}_length": lengths}
-    data = tf.data.Dataset.from_tensor_slices(tensors).batch(batch_size)
-    logits = model.predict(data, verbose=0)[task]["logits"]
+    logits = np.concatenate(
+        [
+            _logits(model, field, task, inputs[i : i + batch_size], lengths[i : i + batch_size])
+            for i in range(0, len(starts), batch_size)
+        ]
+    )
     kept = []
     for row, start in enumerate(starts):
         begin = 0 if row == 0 else shared // 2
@@ -191,6 +206,16 @@ def transcribe(
         kept.append(logits[row, begin:end])
     heard = np.concatenate(kept) if len(waveform) else logits[0, :0]
     return _read(model.tasks[task], heard, step_s)
+
+
+@tf.function(reduce_retracing=True)
+def _logits(
+    model: MultimodalModel, field: str, task: str, waveform: tf.Tensor, length: tf.Tensor
+) -> tf.Tensor:
+    """The logits of windows: the one task alone, since a model may have others that search."""
+    tokens = model.encoders[field]({"waveform": waveform, "length": length}, training=False)
+    tokens = model.fusion({field: tokens}, training=False)
+    return model.get_layer(task)(tokens, training=False)["logits"]
 
 
 def _heard_by(model: MultimodalModel) -> tuple[str, str]:
@@ -207,10 +232,17 @@ def _heard_by(model: MultimodalModel) -> tuple[str, str]:
 
 def _whole(audio: Audio, recording: Any) -> np.ndarray:
     """The waveform of a whole recording, float32 [S]."""
-    raw = audio.convert(tf.constant([audio.encode(recording)]))[0]
-    if raw == b"":
-        return np.zeros(0, "float32")
-    sound, rate = wav.decode(raw)
+    shown = ""
+    if isinstance(recording, str | os.PathLike):
+        shown, recording = f"{os.fspath(recording)}: ", Path(recording).read_bytes()
+    raw = audio.encode(recording)
+    try:
+        raw = audio.convert(tf.constant([raw]))[0]
+        if raw == b"":
+            return np.zeros(0, "float32")
+        sound, rate = wav.decode(raw)
+    except tf.errors.OpError as error:
+        raise ValueError(f"{shown}{reason_of(error)}") from error
     if int(rate) != audio.sample_rate:
         sound = resample(sound, rate, audio.sample_rate)
     return sound.numpy()
@@ -229,39 +261,57 @@ def _read(
     else:
         steps = np.arange(len(logits), dtype="float32")[:, None]
         times = (steps + np.array([0, 1], "float32")) * np.float32(step_s)
-    parts = [(0, len(logits))] if task.beams is None else list(_stretches(logits))
-    found = []
-    for begin, end in parts:
-        outputs = {"logits": logits[None, begin:end], "times": times[None, begin:end]}
-        outputs = {name: tf.constant(value) for name, value in outputs.items()}
-        origins = {task.field: {"start_s": tf.zeros([1])}}
-        found += answers.read(task, (decode or task.decode)(outputs, origins))
-    if len(found) == 1:
-        return found[0]
-    lengths = [end - begin for begin, end in parts]
-    return {
-        "text": " ".join(filter(None, (answer["text"] for answer in found))),
-        "score": float(np.exp(np.average(np.log([a["score"] for a in found]), weights=lengths))),
-        "words": [word for answer in found for word in answer["words"]],
-        "pieces": [piece for answer in found for piece in answer["pieces"]],
-    }
+    outputs = {"logits": tf.constant(logits[None]), "times": tf.constant(times[None])}
+    beginning = tf.zeros([1])
+    if decode is not None:
+        return answers.read(task, decode(outputs, {task.field: {"start_s": beginning}}))[0]
+    cuts = [0, len(logits)] if task.beams is None else _cuts(logits)
+    parts = [
+        task.search({name: value[:, begin:end] for name, value in outputs.items()})
+        for begin, end in itertools.pairwise(cuts)
+    ]
+    return answers.read(task, task.spell(_joined(parts, np.diff(cuts)), beginning))[0]
 
 
 #: The most steps that beams search at once.
 _STRETCH = 1_000
 
 
-def _stretches(logits: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Where beams search by themselves: from one long silence to another, as (begin, end)."""
+def _cuts(logits: np.ndarray) -> list[int]:
+    """Where beams begin to search, and the end: in the longest silences, or what is nearest to one.
+
+    No stretch has more than `_STRETCH` steps, so that an hour is searched in the memory of minutes.
+    """
     silent = logits.argmax(axis=1) == 0
-    begin = 0
-    while len(logits) - begin > _STRETCH:
-        middle = begin + _STRETCH // 2
-        near = silent[middle : begin + _STRETCH]
+    blank = logits[:, 0] - logits[:, 1:].max(axis=1)
+    cuts = [0]
+    while len(logits) - cuts[-1] > _STRETCH:
+        middle, last = cuts[-1] + _STRETCH // 2, cuts[-1] + _STRETCH
         # Runs of silence: from a rise to the fall behind it.
-        edges = np.flatnonzero(np.diff(np.pad(near, 1).astype("int8"))).reshape(-1, 2)
-        run = max(edges, key=lambda edge: edge[1] - edge[0], default=(len(near), len(near)))
-        end = middle + int(sum(run)) // 2
-        yield begin, end
-        begin = end
-    yield begin, len(logits)
+        edges = np.flatnonzero(np.diff(np.pad(silent[middle:last], 1).astype("int8")))
+        runs = edges.reshape(-1, 2)
+        if len(runs):
+            run = runs[np.argmax(runs[:, 1] - runs[:, 0])]
+            cuts.append(middle + int(run.sum()) // 2)
+        else:
+            cuts.append(middle + int(blank[middle:last].argmax()))
+    return [*cuts, len(logits)]
+
+
+def _joined(parts: Sequence[Mapping[str, tf.Tensor]], lengths: np.ndarray) -> dict[str, tf.Tensor]:
+    """What `SpeechRecognition.conclude` gives, of stretches that follow each other, as of one."""
+    rows = [{name: value.numpy()[0] for name, value in part.items()} for part in parts]
+    ids, starts, ends = (
+        np.concatenate([row[name][row["token_ids"] > 0] for row in rows])
+        for name in ("token_ids", "starts_s", "ends_s")
+    )
+    # A piece that is said on both sides of a cut, with no step between, is one.
+    goes_on = (ids[1:] == ids[:-1]) & (starts[1:] <= ends[:-1])
+    first, last = np.append(True, ~goes_on)[: len(ids)], np.append(~goes_on, True)[: len(ids)]
+    # Decoding wants a place, be there a piece or not.
+    found = {"token_ids": ids[first], "starts_s": starts[first], "ends_s": ends[last]}
+    found = {name: np.pad(value, [0, 1])[None] for name, value in found.items()}
+    score = np.exp(np.average(np.log([row["score"] for row in rows]), weights=lengths))
+    return {name: tf.constant(value) for name, value in found.items()} | {
+        "score": tf.constant([score], tf.float32)
+    }

@@ -13,6 +13,7 @@ from mmkeras.decoding import CTCBeams
 from mmkeras.encoders import AudioTransformer, Conformer
 from mmkeras.fusions import Late
 from mmkeras.layers import GlobalNormalization, Size
+from mmkeras.layers.autoregression import Search
 from mmkeras.sound import wav
 from mmkeras.tasks import SpeechRecognition
 from mmkeras.tokenizers import CharacterTokenizer
@@ -145,6 +146,55 @@ def test_beams_search_from_silence_to_silence():
         assert heard["words"][-2]["start_s"] == pytest.approx((begin + 2) * 0.04, abs=1e-3)
 
 
+@pytest.mark.parametrize("held", [7, 2_500])
+def test_where_nothing_is_silent_no_piece_is_doubled_or_lost(held):
+    path = np.repeat(TASK.target(tf.constant("abcdabcda")).numpy(), held)
+    logits = 9.0 * np.eye(TASK.num_classes, dtype="float32")[np.tile(path, max(1, 5_000 // held))]
+    # The letter that ends and begins the text is one where it is told again.
+    expected = "abcd" * (2 * max(1, 5_000 // held)) + "a"
+    heard = _read(dataclasses.replace(TASK, beams=CTCBeams(2, top_k=2)), logits, 0.04)
+    assert heard["text"] == expected
+    ends = [piece["end_s"] for piece in heard["pieces"]]
+    assert ends[0] == pytest.approx(held * 0.04) and ends[-1] == pytest.approx(len(logits) * 0.04)
+
+
+class NeverAsked(Search):
+    def __call__(self, *args, **kwargs):
+        raise AssertionError
+
+
+def test_other_tasks_are_not_asked():
+    encoder = chunked()
+    tasks = {"text": TASK, "summary": mm.tasks.TextGeneration(TASK.tokenizer, search=NeverAsked())}
+    hybrid = mm.MultimodalModel(
+        {"speech": AUDIO}, tasks, encoders={"speech": encoder}, fusion=Late(16)
+    )
+    recording = sound(2.0)
+    heard = transcribe(hybrid, recording)
+    alone = recogniser(encoder)
+    alone.get_layer("text").set_weights(hybrid.get_layer("text").get_weights())
+    same(heard, alone.answer({"speech": recording})["text"])
+
+
+def test_recordings_come_as_model_answer_takes_them(model, tmp_path):
+    recording = sound(1.0)
+    integers = np.int16(recording * 32_767)
+    path = tmp_path / "said.wav"
+    path.write_bytes(wav.encode(integers, 8_000))
+    expected = model.answer({"speech": path})["text"]
+    for given in (path, str(path), path.read_bytes(), integers):
+        same(transcribe(model, given), expected)
+    listener = Listener(model)
+    listener.hear(integers[:3_000])
+    listener.hear(integers[3_000:])
+    same(listener.finish(), expected)
+    path.write_bytes(b"RIFF")
+    with pytest.raises(ValueError, match=r"said.wav: .*WAV"):
+        transcribe(model, path)
+    with pytest.raises(FileNotFoundError, match=r"missing.wav"):
+        transcribe(model, tmp_path / "missing.wav")
+
+
 def test_no_sound_at_all(model):
     assert transcribe(model, np.zeros(0, "float32"))["text"] == ""
     assert Listener(model).finish()["text"] == ""
@@ -161,9 +211,12 @@ def test_models_that_cannot_listen():
 
 
 def test_wrong_arguments(model):
-    with pytest.raises(ValueError, match="overlap_s"):
-        transcribe(model, sound(1.0), overlap_s=3.0)
-    with pytest.raises(ValueError, match="finite float"):
+    for overlap_s in (3.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match="overlap_s"):
+            transcribe(model, sound(1.0), overlap_s=overlap_s)
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        transcribe(model, sound(1.0), batch_size=0)
+    with pytest.raises(ValueError, match="NaN"):
         Listener(model).hear(np.array([np.nan]))
-    with pytest.raises(ValueError, match="finite float"):
-        Listener(model).hear(np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="transpose it"):
+        Listener(model).hear(np.zeros((2, 300)))

@@ -1,5 +1,6 @@
 """Measures that need all answers at once, such as mean average precision."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmkeras.contracts import Source, Task
@@ -21,10 +22,12 @@ def evaluate_scores(
         **options: of `mmkeras.pipeline`; a bad sample stops the evaluation.
 
     Returns:
-        `{task: {measure: value}}`, of the samples that have a label for the task.
+        `{task: {measure: value}}`, of the samples that have a label for the task; a task that no
+        sample has a label for is not in it.
 
     Raises:
         ValueError: bad samples were to be skipped, which would part answers from labels.
+        KeyError: the source lacks a task's column.
     """
     if options.get("on_error", "raise") != "raise":
         raise ValueError("scores need every sample: on_error has to be 'raise'.")
@@ -33,18 +36,24 @@ def evaluate_scores(
         for name, task in model.tasks.items()
         if task.labelled and type(task).scores is not Task.scores
     }
+    labels = _labels(source, scored) if scored else []
+    scored = {name: task for name, task in scored.items() if any(row[name] for row in labels)}
     if not scored:
         return {}
     answers = []
     data = model.pipeline(source, labels=False, origins=True, batch_size=batch_size, **options)
     for inputs, origins in data:
         answers += model.decode(model.predict_on_batch(inputs), origins)
-    columns = {name: task.encode for name, task in scored.items()}
-    files = [name for name, task in scored.items() if task.is_file]
-    rows = source.rows(columns, files).map(lambda _, row: source.load(row))
-    labels = list(rows.as_numpy_iterator())
     results = {}
     for name, task in scored.items():
         pairs = [(a[name], row[name]) for a, row in zip(answers, labels, strict=True) if row[name]]
         results[name] = task.scores([a for a, _ in pairs], [label for _, label in pairs])
     return results
+
+
+def _labels(source: Source, tasks: Mapping[str, Task]) -> list[dict[str, bytes]]:
+    """The raw labels of all samples, by task."""
+    columns = {name: task.encode for name, task in tasks.items()}
+    files = [name for name, task in tasks.items() if task.is_file]
+    rows = source.rows(columns, files).map(lambda _, row: source.load(row))
+    return list(rows.as_numpy_iterator())

@@ -21,7 +21,8 @@ class Audio(Modality):
     WAV files of 1 kHz to 1 MHz are read, integers and floats of every width, mu-law and A-law; see
     `mmkeras.sound.wav.decode`, which says what is believed of a header that contradicts the file.
     Of several channels the mean is taken, without those that are dead. Of a long recording the
-    first `seconds` are kept, and no more than these is decoded. A recording without a sample is
+    first `seconds` are kept, and no more than these is decoded; tasks whose labels tell of all of
+    it refuse such a recording. A recording without a sample is
     absent; silence and clipping are kept as they are. At an odd sample rate, such as 8 004 Hz,
     speed and pitch may be off by up to 0.05 %.
 
@@ -128,15 +129,22 @@ class Audio(Modality):
         if not isinstance(value, np.ndarray):
             raise TypeError(
                 f"Audio: {value!r:.80} is of type {type(value).__name__}; hand in the bytes of a "
-                "file, a NumPy array [S] or [S, channels], or None where it is absent."
+                "file, a NumPy array [S] or [S, channels] (np.asarray makes one of a list or a "
+                "tensor), or None where it is absent."
             )
         if value.ndim not in {1, 2} or (value.ndim == 2 and not 1 <= value.shape[1] <= 256):
+            turned = value.ndim == 2 and 1 <= value.shape[0] <= 256
             raise ValueError(
                 f"Audio: the array has shape {value.shape}; it has to be [S] or [S, channels] with "
-                "1 to 256 channels."
+                f"1 to 256 channels{': transpose it' if turned else ''}."
             )
         if np.issubdtype(value.dtype, np.floating):
-            if value.size and not np.abs(value).max() <= 1:
+            if not np.isfinite(value).all():
+                raise ValueError(
+                    f"Audio: {np.sum(~np.isfinite(value))} of {value.size} samples are NaN or "
+                    "infinite; replace them, by 0 for silence."
+                )
+            if np.abs(value).max(initial=0.0) > 1:
                 raise ValueError(
                     f"Audio: the float array holds {value.min()} to {value.max()}; samples have to "
                     "be in [-1, 1]: divide them by their full scale."
@@ -145,7 +153,8 @@ class Audio(Modality):
         if value.dtype == np.int16:
             return wav.encode(value.astype("<i2"), self.sample_rate)
         raise ValueError(
-            f"Audio: the array is of dtype {value.dtype}; it has to be float in [-1, 1] or int16."
+            f"Audio: the array is of dtype {value.dtype}; it has to be float in [-1, 1] or int16: "
+            "divide whole numbers by their full scale, as in array / 2**31."
         )
 
     def convert(self, contents: tf.Tensor) -> tf.Tensor:
@@ -160,8 +169,12 @@ class Audio(Modality):
         }
 
     def origins(self) -> dict[str, TensorSpec]:
-        """`start_s`: float32 [], the second of the recording at which the waveform begins."""
-        return {"start_s": TensorSpec((), "float32")}
+        """Where the waveform stands in the recording.
+
+        `start_s`: float32 [], the second at which it begins; `is_cut`: bool [], whether the
+        recording is longer than `seconds`, so that its end is missing.
+        """
+        return {"start_s": TensorSpec((), "float32"), "is_cut": TensorSpec((), "bool")}
 
     def preprocess(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """One WAV file (string []) to `waveform` (float32 [S]) and `length` (int32 [], samples).
@@ -185,12 +198,15 @@ class Audio(Modality):
             )
 
         present = tf.strings.length(raw) > 0
-        sound = tf.cond(present, read, lambda: tf.zeros([0]))[: self.num_samples]
+        sound = tf.cond(present, read, lambda: tf.zeros([0]))
+        is_cut = tf.size(sound) > self.num_samples
+        sound = sound[: self.num_samples]
         begin = tf.constant(0)
         if self.trim_db is not None:
             begin, end = loud_part(sound, self.sample_rate, self.trim_db)
             sound = sound[begin:end]
-        return self._padded(sound) | {"start_s": tf.cast(begin, tf.float32) / self.sample_rate}
+        start_s = tf.cast(begin, tf.float32) / self.sample_rate
+        return self._padded(sound) | {"start_s": start_s, "is_cut": is_cut}
 
     def absent(self) -> dict[str, np.ndarray]:
         """Silence of length 0."""

@@ -2,13 +2,14 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
 from keras import ops
 
+from mmkeras.contracts.refusal import refuse
 from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.decoding.ctc_align import ctc_align
 from mmkeras.decoding.ctc_beam import CTCBeams
@@ -34,7 +35,8 @@ class SpeechRecognition(TextLabels, Task):
     A label is a text. White space around it is no part of it, and a label of white space alone says
     that nothing is said; None, or an empty label, says that nobody listened. A text that has more
     pieces than its recording has steps (two equal pieces in a row need a step between them) teaches
-    nothing; the metric `unalignable` is the share of such labels.
+    nothing; the metric `unalignable` is the share of such labels. A labelled recording that is
+    longer than the `seconds` of its `Audio` is refused, since its end would not be heard.
 
     Outputs: `logits`, float [B, T, K], class 0 being "nothing", and `times`, float [B, T, 2], the
     seconds at which each step begins and ends, -1 behind the recording. Concluded: `token_ids`
@@ -67,7 +69,7 @@ class SpeechRecognition(TextLabels, Task):
     ('<pad>', '<unk>', ' ', 'b', 'e', 'o', 't')
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"start_s"})
+    reads: ClassVar[frozenset[str]] = frozenset({"start_s", "is_cut"})
     normalization: ClassVar[tuple[str, ...]] = ("lowercase",)
 
     tokenizer: SubwordTokenizer
@@ -103,9 +105,18 @@ class SpeechRecognition(TextLabels, Task):
         return text_label(value)
 
     def target(self, raw: tf.Tensor, origins: Tensors = NO_ORIGINS) -> tf.Tensor:
-        """int32 [L]: the classes of the pieces, 0 behind them. See `Task.target`."""
-        del origins
-        return self.pieces(raw)
+        """int32 [L]: the classes of the pieces, 0 behind them. See `Task.target`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: see `pieces`; or the end of the recording is missing.
+        """
+        is_cut = origins.get(self.field, {}).get("is_cut", tf.constant(False))
+        with refuse(
+            is_cut & (tf.strings.length(raw) > 0),
+            "the recording is longer than the seconds of its Audio, and the text tells of all of "
+            "it; raise Audio(seconds=...), or cut both.",
+        ):
+            return self.pieces(raw)
 
     def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
         """Scores of all pieces at each step of the recording."""
@@ -174,7 +185,13 @@ class SpeechRecognition(TextLabels, Task):
         }
 
     @functools.cached_property
-    def _search(self) -> Any:
+    def search(self) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        """`conclude`, in a graph where there are beams.
+
+        Outside of one they would take their steps one by one in Python.
+        """
+        if self.beams is None:
+            return self.conclude
         return tf.function(self.conclude, reduce_retracing=True)
 
     def decode(
@@ -185,9 +202,16 @@ class SpeechRecognition(TextLabels, Task):
         Where there are fewer pieces or words than M, their text is empty. Seconds are those of the
         recording, from its beginning.
         """
-        # Outside a graph a search would take its steps one by one in Python.
-        found = self.conclude(outputs) if self.beams is None else self._search(outputs)
-        ids, offset = found["token_ids"], origins[self.field]["start_s"][:, None]
+        return self.spell(self.search(outputs), origins[self.field]["start_s"])
+
+    def spell(self, found: Mapping[str, tf.Tensor], start_s: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What `decode` gives, of what was concluded.
+
+        Args:
+            found: what `conclude` gives.
+            start_s: float [B], where in the recording each begins.
+        """
+        ids, offset = found["token_ids"], start_s[:, None]
         lengths = tf.reduce_sum(tf.cast(ids > 0, tf.int32), axis=1)
         # As many columns as the longest has pieces.
         ids = ids[:, : tf.reduce_max(lengths)]
@@ -237,17 +261,11 @@ class SpeechRecognition(TextLabels, Task):
     def scores(self, answers: Sequence[Any], labels: Sequence[bytes]) -> dict[str, float]:
         """Word and character error rate, `wer` and `cer`; see `mmkeras.metrics.error_rate`.
 
-        Labels are compared as the tokenizer would write them, in small letters where it knows no
-        others.
+        Of the whole labels, what the tokenizer does not know among them; see `written`.
         """
         from mmkeras.metrics.error_rate import error_rate
 
-        ids = [self.target(tf.constant(label)).numpy() for label in labels]
-        rows = tf.ragged.constant(
-            [row[row > 0] - self.tokenizer.shift for row in ids], dtype=tf.int32
-        )
-        said = [text.decode() for text in self.tokenizer.detokenize(rows).numpy()]
-        heard = [answer["text"] for answer in answers]
+        said, heard = self.written(labels), [answer["text"] for answer in answers]
         return {
             "wer": error_rate(said, heard, "words").rate,
             "cer": error_rate(said, heard, "characters").rate,

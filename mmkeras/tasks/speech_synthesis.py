@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from mmkeras.contracts.modality import TensorSpec
+from mmkeras.contracts.refusal import refuse
 from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.layers.durations import expand, per_token_mean
 from mmkeras.layers.fundamental_frequency import FundamentalFrequency
@@ -161,10 +162,20 @@ class SpeechSynthesis(Task):
         return self.audio.encode(value)
 
     def target(self, raw: tf.Tensor, origins: Tensors = NO_ORIGINS) -> tf.Tensor:
-        """float32 [1 + S]: the length in samples, and the waveform. See `Task.target`."""
+        """float32 [1 + S]: the length in samples, and the waveform. See `Task.target`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: the recording cannot be read, or is longer than S.
+        """
         del origins
-        made = self.audio.preprocess(raw)
-        length = tf.cast(made["length"], tf.float32)
+        made = self.audio.located(raw)
+        with refuse(
+            made["is_cut"],
+            "the recording is longer than the {} seconds of audio, and the text tells of all of "
+            "it; raise SpeechSynthesis(Audio(seconds=...)), or cut both.",
+            tf.constant(self.audio.seconds),
+        ):
+            length = tf.cast(made["length"], tf.float32)
         return tf.concat([length[None], made["waveform"]], axis=0)
 
     def hints(self) -> dict[str, TensorSpec]:
@@ -263,9 +274,10 @@ class SpeechSynthesis(Task):
             )
             distortions.append(distortion)
             errors.append(f0_error(f0_hz, true_f0_hz, path))
+        cents = [each["rmse_cents"] for each in errors if np.isfinite(each["rmse_cents"])]
         return {
             "mcd_db": float(np.mean(distortions)),
-            "f0_cents": float(np.nanmean([each["rmse_cents"] for each in errors])),
+            "f0_cents": float(np.mean(cents)) if cents else float("nan"),
             "voicing_error": float(np.mean([each["voicing_error"] for each in errors])),
             "duration_ratio": sum(len(m) for m, _ in heard) / sum(len(m) for m, _ in true),
         }

@@ -172,10 +172,10 @@ class TextGeneration(TextLabels, Task):
         }
 
     def scores(self, answers: Sequence[Any], labels: Sequence[bytes]) -> dict[str, float]:
-        """`exact`: the share of texts that are the label, white space aside."""
-        pairs = zip(answers, labels, strict=True)
-        same = [answer["text"].split() == label.decode().split() for answer, label in pairs]
-        return {"exact": sum(same) / len(same)}
+        """`exact_match`: the share of texts that are the label as `written`, blanks aside."""
+        pairs = zip(answers, self.written(labels), strict=True)
+        same = [answer["text"].split() == label.split() for answer, label in pairs]
+        return {"exact_match": sum(same) / len(same)}
 
     @classmethod
     def tiny(cls) -> Self:

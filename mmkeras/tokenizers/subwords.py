@@ -177,6 +177,16 @@ class SubwordTokenizer(Tokenizer):
         del token_ids, row
         return starts, ends
 
+    def normalized(self, texts: tf.Tensor) -> tf.Tensor:
+        """Texts (string [B]) of the characters that are cut into words: string [B].
+
+        Raises:
+            tf.errors.InvalidArgumentError: a text is not valid UTF-8.
+        """
+        with tf.device("CPU:0"):
+            characters = self.normalize(decode(tf.convert_to_tensor(texts, tf.string)))
+            return _encode(characters.codes, characters.splits)
+
     def cut(self, texts: tf.Tensor) -> tf.Tensor:
         """The words of texts (string [B]) as they are looked up, one after the other: string [W].
 

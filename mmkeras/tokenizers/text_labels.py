@@ -118,6 +118,25 @@ class TextLabels:
             padded = tf.pad(ids + self.tokenizer.shift, [[0, self.max_tokens - count]])
         return tf.ensure_shape(padded, [self.max_tokens])
 
+    def written(self, labels: Sequence[bytes]) -> list[str]:
+        """Labels as the tokenizer would write them, to be compared with what a model wrote.
+
+        In small letters where it knows no others, and the like. A label that holds what it does
+        not know is only normalised, so that what is missing in an answer counts as missing.
+
+        Args:
+            labels: raw labels, of any length.
+        """
+        # An answer is valid UTF-8, whatever the label is.
+        texts = tf.constant([label.decode(errors="replace").strip() for label in labels], tf.string)
+        ids = self.tokenizer.tokenize(texts)
+        made = self.tokenizer.detokenize(ids)
+        unknown = self.tokenizer.unknown_id
+        if unknown is not None:
+            strange = tf.reduce_any(ids == unknown, axis=1)
+            made = tf.where(strange, self.tokenizer.normalized(texts), made)
+        return [text.decode().strip() for text in made.numpy()]
+
 
 def text_label(value: Any) -> bytes:
     """A text, or its UTF-8 bytes, as a raw label; None and NaN, as tables have them, give `b""`.

@@ -41,6 +41,14 @@ def test_without_scored_tasks_there_is_nothing():
     assert evaluate_scores(model(mm.Classification(["a", "b"])), table) == {}
 
 
+def test_without_labels_a_task_has_no_scores():
+    rows = [{"image": np.zeros((4, 4, 3), "uint8"), "task": None}]
+    made = model(mm.SemanticSegmentation(["a", "b"], size=16))
+    assert evaluate_scores(made, Table(rows)) == {}
+    with pytest.raises(KeyError, match="task"):
+        evaluate_scores(made, Table([{"image": rows[0]["image"]}]))
+
+
 def test_skipping_is_refused():
     task = mm.SemanticSegmentation(["a", "b"], size=16)
     with pytest.raises(ValueError, match="scores need every sample"):

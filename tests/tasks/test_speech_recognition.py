@@ -101,6 +101,16 @@ def test_one_bad_transcript_names_its_row_and_may_be_skipped():
     assert weights["text"].numpy().tolist() == [1.0, 1.0, 0.0]
 
 
+def test_recordings_that_are_not_heard_to_their_end():
+    audio = mm.Audio(sample_rate=8_000, seconds=0.5)
+    rows = [{"speech": np.zeros(n, "float32"), "text": t} for n, t in ((4_001, "ab"), (4_000, "b"))]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"sample 1, field .text.*longer than"):
+        list(mm.pipeline(mm.sources.Table(rows), {"speech": audio}, {"text": TASK}))
+    rows[0]["text"] = None
+    ((_, _, weights),) = mm.pipeline(mm.sources.Table(rows), {"speech": audio}, {"text": TASK})
+    assert weights["text"].numpy().tolist() == [0.0, 1.0]
+
+
 def test_labels_that_do_not_fit_are_counted_and_cost_nothing():
     times = np.zeros((2, 2, 2), "float32")
     outputs = {"logits": np.zeros((2, 2, TASK.num_classes), "float32"), "times": times}
@@ -115,6 +125,20 @@ def test_labels_that_do_not_fit_are_counted_and_cost_nothing():
 def test_error_rates_of_answers():
     scores = TASK.scores([{"text": "ab c"}, {"text": "a"}], [b"ab c", b"a b"])
     assert scores == {"wer": pytest.approx(1 / 4), "cer": pytest.approx(2 / 7)}
+
+
+@pytest.mark.parametrize("unknown", ["raise", "drop", "keep"])
+def test_error_rates_count_what_the_tokenizer_cannot_write(unknown):
+    task = dataclasses.replace(TASK, unknown=unknown)
+    labels = [b"a b xyz", b"abc" * 9, b" a\xff"]
+    scores = task.scores([{"text": "a b"}, {"text": "abc" * 9}, {"text": "a"}], labels)
+    assert scores == {"wer": pytest.approx(2 / 5), "cer": pytest.approx(5 / (7 + 27 + 2))}
+
+
+def test_labels_are_compared_as_the_tokenizer_writes_them():
+    words = WordPiece.learn(["don't stop"] * 3, vocabulary_size=60)
+    written = SpeechRecognition(words).written([b"Don't Stop ", "Don't ☃".encode(), b""])
+    assert written == ["don ' t stop", "don't ☃", ""]
 
 
 def test_tokens_have_to_be_steps_in_time():

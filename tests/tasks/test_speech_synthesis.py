@@ -41,6 +41,8 @@ def test_recordings_are_targets_and_hints():
     np.testing.assert_array_equal(hints["waveform"][:3_000], sound)
     cut = TASK.trim({name: value[None] for name, value in hints.items()})
     assert cut["waveform"].shape == (1, 3_000)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"longer than the 0.5 seconds"):
+        TASK.target(tf.constant(TASK.encode(np.zeros(4_001, "float32"))))
 
 
 def test_told_durations_fill_the_recording(model):
@@ -102,6 +104,12 @@ def test_scores_of_a_copy_are_perfect():
     assert scores == pytest.approx(
         {"mcd_db": 0.0, "f0_cents": 0.0, "voicing_error": 0.0, "duration_ratio": 1.0}, abs=1e-6
     )
+
+
+def test_scores_without_any_voice_have_no_pitch():
+    silence = TASK.encode(np.zeros(3_000, "float32"))
+    scores = TASK.scores([{"speech": silence}], [silence])
+    assert np.isnan(scores["f0_cents"]) and scores["voicing_error"] == 0.0
 
 
 def test_numbers_out_of_range():

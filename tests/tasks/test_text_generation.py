@@ -154,12 +154,20 @@ def test_it_learns_what_only_one_of_the_fields_tells(tmp_path):
     model.compile(optimizer=keras.optimizers.Adam(0.01))
     model.fit(model.pipeline(table, batch_size=12), epochs=25, verbose=0, shuffle=False)
     scores = mm.evaluation.evaluate_scores(model, table)["answer"]
-    assert scores["exact"] == 1.0
+    assert scores["exact_match"] == 1.0
     answer = model.answer({"photo": np.full((8, 8, 3), 240, "uint8")})["answer"]
     assert answer["text"] == "a b" and 0.5 < answer["score"] <= 1
     made = mm.export.saved_model(model, tmp_path / "captions" / "1")
     assert made.max_difference < 1e-4
     assert mm.export.litert(model, tmp_path / "captions.tflite").max_difference < 1e-4
+
+
+def test_texts_are_compared_as_the_tokenizer_writes_them():
+    letters = CharacterTokenizer(("<pad>", "<unk>", "a", "b", " "), normalization=("lowercase",))
+    task = TextGeneration(letters, unknown="drop")
+    labels = [b"A  B", b"ab\xff", b"abc", b"b"]
+    answers = [{"text": text} for text in ("a b", "ab", "ab", "b")]
+    assert task.scores(answers, labels) == {"exact_match": 0.5}
 
 
 def test_wrong_arguments(model):
