@@ -51,8 +51,8 @@ def evaluate_scores(
     return results
 
 
-def _labels(source: Source, tasks: Mapping[str, Task]) -> list[dict[str, bytes]]:
-    """The raw labels of all samples, by task."""
+def _labels(source: Source, tasks: Mapping[str, Task]) -> list[Any]:
+    """The raw labels of all samples: `{task: bytes}` each."""
     columns = {name: task.encode for name, task in tasks.items()}
     files = [name for name, task in tasks.items() if task.is_file]
     rows = source.rows(columns, files).map(lambda _, row: source.load(row))
