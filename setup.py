@@ -25,6 +25,7 @@ DEMO = [
     "scipy>=1.13",
 ]
 PARQUET = ["pyarrow>=16"]
+SEARCH = ["faiss-cpu>=1.9"]
 
 setup(
     name="mmkeras",
@@ -57,10 +58,13 @@ setup(
         "audio": ["soundfile>=0.12"],
         "export": EXPORT,
         "parquet": PARQUET,
+        # Search in large collections.
+        "search": SEARCH,
         "io": ["tensorflow-io>=0.37"],
         "test": [
             *DEMO,
             *PARQUET,
+            *SEARCH,
             "faster-coco-eval>=1.6",
             "hypothesis>=6.100",
             "jax>=0.4.30",

@@ -15,6 +15,7 @@ from mmkeras import (
     losses,
     metrics,
     mixes,
+    retrieval,
     sliding_window,
     sources,
     tokenizers,
@@ -26,6 +27,7 @@ from mmkeras.model import MultimodalModel
 from mmkeras.pipeline import SkippedSamples, pipeline
 from mmkeras.tasks import (
     Classification,
+    Contrastive,
     MaskedImageModel,
     MaskedLanguageModel,
     MaskedSpeechModel,
@@ -44,6 +46,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Audio",
     "Classification",
+    "Contrastive",
     "Image",
     "MaskedImageModel",
     "MaskedLanguageModel",
@@ -72,6 +75,7 @@ __all__ = [
     "metrics",
     "mixes",
     "pipeline",
+    "retrieval",
     "sliding_window",
     "sources",
     "tokenizers",

@@ -1,4 +1,4 @@
-"""The `mmkeras` command: demo, train, evaluate, predict, export.
+"""The `mmkeras` command: demo, train, evaluate, predict, search, export.
 
 Exit codes: 0 done, 1 the data, the model or a file is not right (the message says which), 2 the
 command line is not.
@@ -94,6 +94,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_table(predict)
     predict.set_defaults(run=_predict)
+
+    search = commands.add_parser("search", help="what of a table is nearest to a sample")
+    search.add_argument("model", help="a .keras file with a task Contrastive")
+    search.add_argument("values", nargs="+", metavar="FIELD=VALUE",
+                        help="what to look for it by: a text, or the path of a file")  # fmt: skip
+    search.add_argument("--field", required=True, help="what is looked for, a column of the table")
+    search.add_argument("--index", metavar="FILE.npz",
+                        help="read the collection from this file, or write it there")  # fmt: skip
+    search.add_argument("--approximate", action="store_true",
+                        help="for very many rows: faster, and may miss some")  # fmt: skip
+    search.add_argument("-k", type=int, default=5, help="how many are shown (%(default)s)")
+    search.add_argument("--table", metavar="FILE", help="CSV, TSV, JSONL or Parquet")
+    search.set_defaults(run=_search)
 
     export = commands.add_parser("export", help="write and verify a SavedModel or a LiteRT file")
     export.add_argument("model", help="a .keras file")
@@ -209,6 +222,34 @@ def _predict(given: argparse.Namespace) -> None:
         _draw(model, sample, references, answers, Path(given.draw))
 
 
+def _search(given: argparse.Namespace) -> None:
+    from mmkeras.retrieval import Index
+    from mmkeras.sources import Table
+
+    stored = Path(given.index) if given.index else None
+    there = stored is not None and stored.exists()
+    if there == (given.table is not None):
+        raise ValueError(
+            f"{stored} exists: leave --table out, or delete it."
+            if there
+            else "name the --table to search, or an --index that was written before."
+        )
+    model = _load(given.model)
+    vectors = model.embed(dict(_pair(text) for text in given.values))
+    query = sum(vectors.values())
+    if there:
+        index = Index.load(stored)
+    else:
+        index = Index.of(model, Table(given.table), given.field, approximate=given.approximate)
+        if stored is not None:
+            index.save(stored)
+    length = float((query**2).sum() ** 0.5)
+    if not length:
+        raise ValueError(f"there is nothing to look for it by in {given.values}.")
+    for hit in index.search(query / length, given.k):
+        print(f"{hit.similarity:7.3f}  {hit.value}")
+
+
 def _print_answer(task: str, answer: dict[str, Any]) -> None:
     """One task's answer for a person, in a few lines."""
     what, value = next(iter(answer.items()))
@@ -224,6 +265,9 @@ def _print_answer(task: str, answer: dict[str, Any]) -> None:
     shares = answer.get("shares", answer.get("probabilities", {}))
     if isinstance(value, bytes) and what != "mask":
         value = f"a file of {len(value)} bytes, which --draw FOLDER saves"
+    if isinstance(value, list) and all(isinstance(each, float) for each in value):
+        lengths = {name: len(vector) for name, vector in answer.items() if any(vector)}
+        value = ", ".join(f"{name}: {size} numbers" for name, size in lengths.items())
     print(f"{task}: {'x'.join(map(str, value.shape[::-1])) if what == 'mask' else value}")
     for name, share in sorted(shares.items(), key=lambda item: -item[1])[:5]:
         print(f"    {share:6.1%}  {name}")

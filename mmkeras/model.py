@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import keras
+import numpy as np
 from keras import ops
 
 from mmkeras import answers
@@ -12,7 +13,7 @@ from mmkeras import encoders as encoder_kinds
 from mmkeras.contracts import Encoder, Fusion, Modality, Source, Task
 from mmkeras.contracts.task import NO_ORIGINS, Tensors, hint_name, hints_of, pointed_into
 from mmkeras.fields import Fields
-from mmkeras.fusions import Concat
+from mmkeras.fusions import Concat, Late
 from mmkeras.layers import ModalityDropout
 from mmkeras.pipeline import pipeline
 from mmkeras.tokens import Layout
@@ -32,7 +33,8 @@ class MultimodalModel(keras.Model):
         tasks: `{name: task}`.
         size: `"tiny"`, `"small"` or `"base"`, of the encoders and the fusion not given.
         encoders: `{field: encoder}` for fields that shall not have their modality's default.
-        fusion: how the fields become aware of each other; `Concat` where none is given.
+        fusion: how the fields become aware of each other; where none is given, `Concat`, or `Late`
+            if a task compares fields with each other.
         dropout: of the encoders and the fusion not given.
         modality_dropout: chance that a field is hidden from the model, in each sample, while
             training; makes the model good at every subset of fields.
@@ -40,7 +42,8 @@ class MultimodalModel(keras.Model):
 
     Raises:
         ValueError: no field or no task; a name that is no identifier or given twice; an encoder
-            for an unknown field or one that does not fit its modality.
+            for an unknown field or one that does not fit its modality; a fusion that mixes the
+            fields that a task compares.
 
     Example:
 
@@ -78,12 +81,15 @@ class MultimodalModel(keras.Model):
         _check_known("loss_weights", loss_weights, tasks)
         for task_name, task in tasks.items():
             _check_pointing(task_name, task, fields)
+            _check_comparing(task_name, task, fields, fusion)
         for field, modality in fields.items():
             if field in encoders:
                 encoders[field].check_reads(modality)
             else:
                 encoders[field] = _default_encoder(modality, size, field, dropout)
-        fusion = Concat.of_size(size, dropout) if fusion is None else fusion
+        if fusion is None:
+            compared = any(task.compares for task in tasks.values())
+            fusion = (Late if compared else Concat).of_size(size, dropout)
 
         inputs = {
             name: keras.Input(_free(spec.shape, modality_is_ragged), dtype=spec.dtype, name=name)
@@ -237,6 +243,48 @@ class MultimodalModel(keras.Model):
         """
         predict = self.predict_on_batch
         return answers.answer(self.fields, self.tasks, predict, samples, batch_size, hints)
+
+    def embed(self, samples: Any, batch_size: int = 32) -> dict[str, np.ndarray]:
+        """The vectors of samples in the space that a task `Contrastive` makes.
+
+        Args:
+            samples: one or several, as `answer` takes them.
+            batch_size: samples in one forward pass.
+
+        Returns:
+            `{field: float32 [D]}` for one sample, `{field: float32 [N, D]}` for a list: vectors of
+            length 1, or zeros where the field is absent.
+
+        Raises:
+            ValueError: the model has no such task, or several; or see `answer`.
+        """
+        task = self.compared()
+        answers = self.answer(samples, batch_size)
+        if isinstance(samples, Mapping):
+            return {field: np.array(v, "float32") for field, v in answers[task].items()}
+        return {
+            field: np.array([answer[task][field] for answer in answers], "float32")
+            for field in self.tasks[task].compares
+        }
+
+    def compared(self, field: str | None = None) -> str:
+        """The name of the one task that makes a space of fields.
+
+        Args:
+            field: one that has to be in this space; None: any.
+
+        Raises:
+            ValueError: there is no such task, or several, or the field is in none.
+        """
+        found = [name for name, task in self.tasks.items() if task.compares]
+        if len(found) != 1:
+            raise ValueError(
+                f"the model needs one task Contrastive; it has the tasks {list(self.tasks)}."
+            )
+        fields = self.tasks[found[0]].compares
+        if field is not None and field not in fields:
+            raise ValueError(f"task {found[0]!r} has vectors of {list(fields)}, not of {field!r}.")
+        return found[0]
 
     def draw(self, sample: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
         """An answer drawn over the picture that it is about, for every task that can.
@@ -416,6 +464,17 @@ def _check_pointing(name: str, task: Task, fields: Fields) -> None:
                 f"cannot tell the {missing} of its tensors; an Image can, and so can a Text with a "
                 "tokenizer that knows offsets, such as WordPiece."
             )
+
+
+def _check_comparing(name: str, task: Task, fields: Fields, fusion: Fusion | None) -> None:
+    unknown = sorted(set(task.compares) - set(fields))
+    if unknown:
+        raise ValueError(f"task {name!r} compares {unknown}, but the fields are {list(fields)}.")
+    if task.compares and fusion is not None and fusion.mixes:
+        raise ValueError(
+            f"task {name!r} compares the fields {list(task.compares)}, which the fusion "
+            f"{type(fusion).__name__} lets know of each other; use Late."
+        )
 
 
 def _serialize(parts: Mapping[str, Any]) -> dict[str, Any]:

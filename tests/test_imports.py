@@ -48,7 +48,7 @@ RANKS = (
     {"pipeline"},
     {"answers"},
     {"model"},
-    {"training", "evaluation", "export", "sliding_window", "transcription"},
+    {"training", "evaluation", "export", "retrieval", "sliding_window", "transcription"},
     {"recipes"},
     {"demo"},
     {"cli"},

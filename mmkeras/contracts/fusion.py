@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 
@@ -18,6 +18,9 @@ class Fusion(keras.layers.Layer, abc.ABC):
     Attributes:
         dim: D of the tokens it makes, the same for every field.
     """
+
+    #: False where the tokens of a field know nothing of other fields.
+    mixes: ClassVar[bool] = True
 
     dim: int
 

@@ -51,6 +51,14 @@ class Task(Configured, abc.ABC):
         """
         return ()
 
+    @property
+    def compares(self) -> tuple[str, ...]:
+        """The fields that it compares with each other, and that must not know of each other.
+
+        A model that has such a task needs the fusion `Late`. By default none.
+        """
+        return ()
+
     @abc.abstractmethod
     def encode(self, value: Any) -> bytes:
         """Turns the label a person hands in into the raw byte string; None gives `b""`.
@@ -222,7 +230,7 @@ class Task(Configured, abc.ABC):
 
         Args:
             answers: what `read` gave for each sample.
-            labels: their raw labels, none of them empty.
+            labels: their raw labels, none of them empty; none at all where the task has none.
         """
         del answers, labels
         return {}

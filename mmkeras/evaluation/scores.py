@@ -22,8 +22,8 @@ def evaluate_scores(
         **options: of `mmkeras.pipeline`; a bad sample stops the evaluation.
 
     Returns:
-        `{task: {measure: value}}`, of the samples that have a label for the task; a task that no
-        sample has a label for is not in it.
+        `{task: {measure: value}}`, of the samples that have a label for the task, or of all where
+        it takes none; a task that no sample has a label for is not in it.
 
     Raises:
         ValueError: bad samples were to be skipped, which would part answers from labels.
@@ -32,12 +32,12 @@ def evaluate_scores(
     if options.get("on_error", "raise") != "raise":
         raise ValueError("scores need every sample: on_error has to be 'raise'.")
     scored = {
-        name: task
-        for name, task in model.tasks.items()
-        if task.labelled and type(task).scores is not Task.scores
+        name: task for name, task in model.tasks.items() if type(task).scores is not Task.scores
     }
-    labels = _labels(source, scored) if scored else []
-    scored = {name: task for name, task in scored.items() if any(row[name] for row in labels)}
+    labelled = {name: task for name, task in scored.items() if task.labelled}
+    labels = _labels(source, labelled) if labelled else []
+    unlabelled = [name for name in labelled if not any(row[name] for row in labels)]
+    scored = {name: task for name, task in scored.items() if name not in unlabelled}
     if not scored:
         return {}
     answers = []
@@ -46,6 +46,9 @@ def evaluate_scores(
         answers += model.decode(model.predict_on_batch(inputs), origins)
     results = {}
     for name, task in scored.items():
+        if name not in labelled:
+            results[name] = task.scores([answer[name] for answer in answers], [])
+            continue
         pairs = [(a[name], row[name]) for a, row in zip(answers, labels, strict=True) if row[name]]
         results[name] = task.scores([a for a, _ in pairs], [label for _, label in pairs])
     return results

@@ -1,7 +1,7 @@
 """`Late`: fields stay apart until the task's head."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 
@@ -27,6 +27,8 @@ class Late(Fusion):
     >>> tuple(Late(dim=8)({"a": tokens})["a"].values.shape)
     (1, 2, 8)
     """
+
+    mixes: ClassVar[bool] = False
 
     def __init__(self, dim: int, **kwargs: Any):
         super().__init__(**kwargs)

@@ -1,6 +1,7 @@
 """Losses of each sample, in `keras.ops`."""
 
 from mmkeras.losses.alignment import binarization, forward_sum
+from mmkeras.losses.contrastive import info_nce, pairwise_sigmoid
 from mmkeras.losses.crf import crf_negative_log_likelihood
 from mmkeras.losses.cross_entropy import (
     binary_cross_entropy,
@@ -19,5 +20,7 @@ __all__ = [
     "ctc_loss",
     "forward_sum",
     "huber",
+    "info_nce",
     "masked_cross_entropy",
+    "pairwise_sigmoid",
 ]

@@ -1,7 +1,7 @@
 """Metrics that Keras does not have, in `keras.ops`: they work inside `fit`.
 
-`coco_scores`, `segmentation_scores` and the measures of speech do not: they take what a person
-reads or hears.
+`coco_scores`, `segmentation_scores`, `retrieval_scores` and the measures of speech do not: they
+take all answers at once.
 """
 
 from mmkeras.metrics.accuracy import Accuracy, TopAccuracy
@@ -10,6 +10,7 @@ from mmkeras.metrics.coco import coco_scores
 from mmkeras.metrics.entity_f1 import EntityF1
 from mmkeras.metrics.masked_accuracy import MaskedAccuracy
 from mmkeras.metrics.matthews_correlation import MatthewsCorrelation
+from mmkeras.metrics.retrieval import retrieval_scores
 from mmkeras.metrics.segmentation import MeanOverlap, segmentation_scores
 from mmkeras.metrics.speech import (
     duration_error,
@@ -34,5 +35,6 @@ __all__ = [
     "dynamic_time_warping",
     "f0_error",
     "mel_cepstral_distortion",
+    "retrieval_scores",
     "segmentation_scores",
 ]

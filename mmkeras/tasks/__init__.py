@@ -1,6 +1,7 @@
 """Tasks: from a raw label to a target, a head, a loss, metrics, and back to what a person reads."""
 
 from mmkeras.tasks.classification import Classification
+from mmkeras.tasks.contrastive import Contrastive
 from mmkeras.tasks.masked_image_model import MaskedImageModel
 from mmkeras.tasks.masked_language_model import MaskedLanguageModel
 from mmkeras.tasks.masked_speech_model import MaskedSpeechModel
@@ -14,6 +15,7 @@ from mmkeras.tasks.token_classification import TokenClassification
 
 __all__ = [
     "Classification",
+    "Contrastive",
     "MaskedImageModel",
     "MaskedLanguageModel",
     "MaskedSpeechModel",

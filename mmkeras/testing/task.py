@@ -61,12 +61,17 @@ def _check_configuration(task: Task) -> None:
 
 
 class _Samples:
-    """Small texts, or what the task points into, with a label of the task for each of them."""
+    """Small texts, or what the task points into, with a label of the task for each of them.
+
+    And pictures, in every other field that the task compares with it.
+    """
 
     def __init__(self, task: Task):
         self.task = task
         self.field = next(iter(task.points_into), "text")
         self.modality = _modality(task)
+        others = dict.fromkeys(task.compares, modalities.Image.tiny())
+        self.fields: dict[str, Modality] = {**others, self.field: self.modality}
         raw = self.modality.samples()
         self.labels = task.labels() if task.labelled else [b""] * len(raw)
         self.raw = raw[: len(self.labels)]
@@ -85,9 +90,13 @@ class _Samples:
 
     def inputs(self, number: int) -> Tensors:
         """The tensors of a sample, origins included."""
-        tensors = self.modality.preprocess(tf.constant(self.raw[number]))
+        raw = {field: modality.samples() for field, modality in self.fields.items()}
+        made = {
+            field: modality.preprocess(tf.constant(raw[field][number % len(raw[field])]))
+            for field, modality in self.fields.items()
+        }
         origins = _row(self.origins(number + 1), number)
-        return {self.field: {**tensors, **origins.get(self.field, {})}}
+        return {**made, self.field: {**made[self.field], **origins.get(self.field, {})}}
 
     def prepared(self, number: int) -> tuple[Tensors, tf.Tensor]:
         """The sample as a model meets it, and its target."""
@@ -247,15 +256,15 @@ def _check_decode(task: Task, outputs: Mapping[str, Any], origins: Tensors) -> N
 
 
 def _check_learning(task: Task, samples: _Samples, steps: int) -> None:
-    field, modality = samples.field, samples.modality
     learned = [samples.prepared(number) for number in range(len(samples.labels))]
     x = {
         f"{field}_{name}": tf.stack([inputs[field][name] for inputs, _ in learned])
+        for field, modality in samples.fields.items()
         for name in modality.specs()
     }
     y = {"answer": tf.stack([target for _, target in learned])}
     model = MultimodalModel(
-        {field: modality}, {"answer": task}, size="tiny", fusion=Late(16), dropout=0.0
+        samples.fields, {"answer": task}, size="tiny", fusion=Late(16), dropout=0.0
     )
     model.compile(optimizer=keras.optimizers.Adam(0.02))
     hints = _hints(task, y["answer"])
