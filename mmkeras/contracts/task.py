@@ -52,6 +52,11 @@ class Task(Configured, abc.ABC):
         return ()
 
     @property
+    def repeatable(self) -> bool:
+        """False where an answer is drawn, another each time. By default True."""
+        return True
+
+    @property
     def compares(self) -> tuple[str, ...]:
         """The fields that it compares with each other, and that must not know of each other.
 

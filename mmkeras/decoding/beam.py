@@ -181,9 +181,17 @@ class Beams(Search):
             raise ValueError(f"num_beams must be at least 1; got {self.num_beams}.")
 
     def __call__(
-        self, step: Step, state: Any, first_ids: Any, *, max_new_tokens: int, end_id: int
+        self,
+        step: Step,
+        state: Any,
+        first_ids: Any,
+        *,
+        max_new_tokens: int,
+        end_id: int,
+        seed: keras.random.SeedGenerator | None = None,
     ) -> Sequences:
         """See `Search`."""
+        del seed
         found = beam_search(
             step,
             state,

@@ -73,7 +73,15 @@ class Greedy(Search):
     """
 
     def __call__(
-        self, step: Step, state: Any, first_ids: Any, *, max_new_tokens: int, end_id: int
+        self,
+        step: Step,
+        state: Any,
+        first_ids: Any,
+        *,
+        max_new_tokens: int,
+        end_id: int,
+        seed: keras.random.SeedGenerator | None = None,
     ) -> Sequences:
         """See `Search`."""
+        del seed
         return greedy_search(step, state, first_ids, max_new_tokens=max_new_tokens, end_id=end_id)

@@ -1,6 +1,7 @@
 """Sampling: the next token is drawn, from the whole distribution or from its head."""
 
 import dataclasses
+import math
 from typing import Any
 
 import keras
@@ -171,7 +172,8 @@ class Sampling(Search):
         temperature: above 0; below 1 sharpens the distribution, above 1 flattens it.
         top_k: draw from so many of the most probable tokens; None: all.
         top_p: then draw from the nucleus of this probability; None: all.
-        seed: of what is drawn, the same in every call.
+        seed: of what is drawn, the same in every call with as many sequences; None draws anew in
+            every call, in a SavedModel too.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -180,19 +182,31 @@ class Sampling(Search):
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float | None = None
-    seed: int = 0
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
-        if self.temperature <= 0:
-            raise ValueError(f"temperature must be above 0; got {self.temperature}.")
-        if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k must be at least 1; got {self.top_k}.")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"temperature must be a number above 0; got {self.temperature}.")
+        if self.top_k is not None and not (isinstance(self.top_k, int) and self.top_k >= 1):
+            raise ValueError(f"top_k must be a whole number of at least 1; got {self.top_k}.")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be in (0, 1]; got {self.top_p}.")
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether there is a seed."""
+        return self.seed is not None
+
     def __call__(
-        self, step: Step, state: Any, first_ids: Any, *, max_new_tokens: int, end_id: int
+        self,
+        step: Step,
+        state: Any,
+        first_ids: Any,
+        *,
+        max_new_tokens: int,
+        end_id: int,
+        seed: keras.random.SeedGenerator | None = None,
     ) -> Sequences:
         """See `Search`."""
         return sample(
@@ -204,5 +218,5 @@ class Sampling(Search):
             temperature=self.temperature,
             top_k=self.top_k,
             top_p=self.top_p,
-            seed=self.seed,
+            seed=seed if self.seed is None else self.seed,
         )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mmkeras.export.signatures import approximate, concluded, raw_samples, tensors_signature
+from mmkeras.export.precision import in_full_precision
+from mmkeras.export.signatures import (
+    approximate,
+    concluded,
+    drawn,
+    raw_samples,
+    tensors_signature,
+)
 from mmkeras.export.verify import ExportError, Verification, verify
 from mmkeras.layers.attention import plain_attention
 from mmkeras.model import MultimodalModel
@@ -28,7 +36,8 @@ def litert(
 
     Its one signature, `tensors`, takes one sample: the tensors of `model.fields.specs()` with a
     leading 1, every shape static; audio is a waveform, since the spectrogram is part of the model.
-    It uses built-in operations alone: no Flex, no custom one, no lookup table.
+    It uses built-in operations alone: no Flex, no custom one, no lookup table. A model of narrower
+    floats is written in float32.
 
     Nothing stands at `path` until all of it is written and verified.
 
@@ -60,6 +69,7 @@ def litert(
         raise ImportError(
             'the comparison needs ai-edge-litert; install it with pip install "mmkeras[export]".'
         ) from error
+    model = in_full_precision(model)
     raw = raw_samples(model, samples)
     tensors = model.fields.preprocess_batch({f: tf.constant(v) for f, v in raw.items()})
     expected = concluded(model, model(tensors, training=False))
@@ -74,6 +84,7 @@ def litert(
             expected={SIGNATURE: {name: tensor.numpy() for name, tensor in expected.items()}},
             tolerance=tolerance,
             approximate=approximate(model, expected),
+            drawn=drawn(model, expected),
         )
         os.replace(draft, path)
     return dataclasses.replace(seen, path=path)
@@ -90,4 +101,18 @@ def _convert(model: MultimodalModel, folder: Path) -> bytes:
     try:
         return converter.convert()
     except Exception as error:  # The converter's own error type is private.
-        raise ExportError(f"the model does not convert to built-in operations: {error}") from error
+        raise ExportError(_reason(str(error))) from error
+
+
+def _reason(error: str) -> str:
+    """What the converter's error says, without the graph that it shows."""
+    lacking = sorted({*re.findall(r"\bFlex(\w+)", error), *re.findall(r"'tf\.(\w+)' op", error)})
+    if not lacking:
+        return f"the model does not convert to built-in operations: {error:.1000}"
+    remedy = ""
+    if any("Random" in name for name in lacking):
+        remedy = (
+            "; answers that are drawn need such ones: before, choose another search, as in "
+            "model.set_task(name, search=mmkeras.decoding.Greedy())"
+        )
+    return f"the model does not convert: LiteRT has no built-in {lacking}{remedy}."

@@ -10,11 +10,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mmkeras.export.precision import in_full_precision
 from mmkeras.export.signatures import (
     answered,
     approximate,
     concluded,
     decoded,
+    drawn,
     raw_samples,
     raw_signature,
     tensors_signature,
@@ -36,7 +38,8 @@ def saved_model(
 
     `serving_default` takes one string for each field (a text, the bytes of a picture, of a WAV
     file; empty = absent) and gives each task's answer as `{task}_{name}`. `tensors` takes what the
-    modalities' `preprocess` gives and returns the model's outputs. Warm-up requests for the raw
+    modalities' `preprocess` gives and returns the model's outputs. A model of narrower floats is
+    written in float32. Warm-up requests for the raw
     signature are written where TensorFlow Serving looks for them.
 
     Nothing stands at `path` until all of it is written and verified.
@@ -65,6 +68,7 @@ def saved_model(
         )
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; pass overwrite=True or the next version.")
+    model = in_full_precision(model)
     raw = raw_samples(model, samples)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent) as folder:
@@ -85,6 +89,7 @@ def saved_model(
             expected=expected,
             tolerance=tolerance,
             approximate=approximate(model, *expected.values()),
+            drawn=drawn(model, *expected.values()),
         )
         if path.exists():
             shutil.rmtree(path)

@@ -85,6 +85,12 @@ def decoded(
     return flat({name: task.decode(outputs[name], origins) for name, task in model.tasks.items()})
 
 
+def drawn(model: MultimodalModel, *signatures: Mapping[str, Any]) -> set[str]:
+    """The outputs of signatures that come from tasks whose answers are drawn."""
+    tasks = tuple(f"{name}_" for name, task in model.tasks.items() if not task.repeatable)
+    return {name for outputs in signatures for name in outputs if name.startswith(tasks)}
+
+
 def approximate(model: MultimodalModel, *signatures: Mapping[str, Any]) -> set[str]:
     """The outputs of signatures that come from tasks whose answers are not exact."""
     inexact = tuple(f"{name}_" for name, task in model.tasks.items() if not task.exact)

@@ -4,6 +4,7 @@ import abc
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from mmkeras.contracts.configured import Configured
@@ -33,9 +34,21 @@ class Sequences(NamedTuple):
 class Search(Configured, abc.ABC):
     """How the tokens of a sequence are chosen, as a value: greedily, with beams, or by chance."""
 
+    @property
+    def repeatable(self) -> bool:
+        """False where sequences are drawn, others in every call."""
+        return True
+
     @abc.abstractmethod
     def __call__(
-        self, step: Step, state: Any, first_ids: Any, *, max_new_tokens: int, end_id: int
+        self,
+        step: Step,
+        state: Any,
+        first_ids: Any,
+        *,
+        max_new_tokens: int,
+        end_id: int,
+        seed: keras.random.SeedGenerator | None = None,
     ) -> Sequences:
         """One sequence for each of `first_ids`.
 
@@ -45,6 +58,7 @@ class Search(Configured, abc.ABC):
             first_ids: int [B]: the beginning-of-sequence token.
             max_new_tokens: T, the longest sequence.
             end_id: the token that ends a sequence; 0 stands behind it.
+            seed: what a search that draws goes on from, from call to call.
 
         Returns:
             `Sequences` of [B, T], whose scores are sums of log-probabilities.

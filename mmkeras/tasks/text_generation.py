@@ -99,6 +99,11 @@ class TextGeneration(TextLabels, Task):
             )
 
     @property
+    def repeatable(self) -> bool:
+        """Whether the search gives the same in every call."""
+        return self.search.repeatable
+
+    @property
     def num_classes(self) -> int:
         """K: padding, the pieces, and the end, which also begins a text."""
         return self.tokenizer.vocabulary_size + self.tokenizer.shift + 1
@@ -221,6 +226,7 @@ class TextGenerationHead(keras.layers.Layer):
         self.depth, self.num_heads, self.dropout = depth, num_heads, dropout
         self.label_smoothing = label_smoothing
         self.search = Greedy() if search is None else search
+        self.seed = keras.random.SeedGenerator(name="seed")
 
     def build(self, tokens_shape: Mapping[str, Tokens], hints_shape: Any = None) -> None:
         seen = {field: tokens_shape[field] for field in self._seen(tokens_shape)}
@@ -264,12 +270,19 @@ class TextGenerationHead(keras.layers.Layer):
         """What the decoder writes by itself."""
         end = self.num_classes - 1
         first = ops.full((ops.shape(source)[0],), end, dtype="int32")
+        no_piece = ops.arange(self.num_classes) == 0
+
+        def step(ids: Any, state: Any) -> tuple[Any, Any]:
+            logits, state = self.decoder.step(ids, state)
+            return ops.where(no_piece, -1e9, ops.cast(logits, "float32")), state
+
         found = self.search(
-            self.decoder.step,
+            step,
             self.decoder.start(source, mask, self.max_length),
             first,
             max_new_tokens=self.max_length,
             end_id=end,
+            seed=self.seed,
         )
         ids = ops.cast(found.token_ids, "float32")
         none = ops.zeros_like(ids)
@@ -280,11 +293,12 @@ class TextGenerationHead(keras.layers.Layer):
         there = target > 0
         before = ops.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=self.num_classes - 1)
         logits = self.decoder(before, source, mask, training=training)
-        gain = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
-        nll = -ops.take_along_axis(gain, target[..., None], axis=-1)[..., 0]
+        # Padding is nothing that could be written.
+        gain = ops.log_softmax(ops.cast(logits, "float32")[..., 1:], axis=-1)
+        nll = -ops.take_along_axis(gain, ops.maximum(target - 1, 0)[..., None], axis=-1)[..., 0]
         smooth = self.label_smoothing
         losses = (1 - smooth) * nll - smooth * ops.mean(gain, axis=-1)
-        guess = ops.where(there, ops.cast(ops.argmax(gain, axis=-1), "float32"), 0.0)
+        guess = ops.where(there, ops.cast(ops.argmax(gain, axis=-1) + 1, "float32"), 0.0)
         nll = ops.where(there, nll, 0.0)
         return {
             "token_ids": guess,

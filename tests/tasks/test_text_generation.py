@@ -88,7 +88,8 @@ def test_losses_are_cross_entropies_of_what_comes_next(model, inputs):
         expected = []
         for t, true in enumerate(ids):
             logits = logits_behind([END, *ids[:t]])[row]
-            expected.append(np.log(np.exp(logits).sum()) - logits[true])
+            # All classes but padding.
+            expected.append(np.log(np.exp(logits[1:]).sum()) - logits[true])
         np.testing.assert_allclose(outputs["nll"][row, : len(ids)], expected, atol=1e-4)
         assert not outputs["nll"][row, len(ids) :].any()
         assert outputs["score"][row] == pytest.approx(-np.sum(expected), abs=1e-3)
@@ -113,8 +114,8 @@ def test_label_smoothing_is_kerass(model, inputs):
         losses = np.array(model(inputs | hints)["answer"]["losses"])[:, 0]
     finally:
         head.label_smoothing = 0.0
-    true = np.eye(TASK.num_classes, dtype="float32")[target[:, 0]]
-    logits = decoder_of(model, inputs)([END])
+    true = np.eye(TASK.num_classes, dtype="float32")[target[:, 0], 1:]
+    logits = decoder_of(model, inputs)([END])[:, 1:]
     expected = keras.losses.categorical_crossentropy(
         true, logits, from_logits=True, label_smoothing=0.2
     )
@@ -168,6 +169,30 @@ def test_texts_are_compared_as_the_tokenizer_writes_them():
     labels = [b"A  B", b"ab\xff", b"abc", b"b"]
     answers = [{"text": text} for text in ("a b", "ab", "ab", "b")]
     assert task.scores(answers, labels) == {"exact_match": 0.5}
+
+
+def test_drawn_texts_are_others_in_every_call(tmp_path):
+    keras.utils.set_random_seed(0)
+    task = dataclasses.replace(TextGeneration.tiny(), max_tokens=12, search=Sampling())
+    model = mm.MultimodalModel({"question": mm.Text.tiny()}, {"answer": task}, size="tiny")
+    asked = [{"question": "dog"}] * 8
+
+    def texts():
+        return [answer["answer"]["text"] for answer in model.answer(asked)]
+
+    assert len({*map(tuple, (texts(), texts(), texts()))}) == 3
+    model.set_task("answer", search=Sampling(seed=1))
+    assert texts() == texts()
+    model.set_task("answer", search=Sampling())
+    path = mm.export.saved_model(model, tmp_path / "texts" / "1").path
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    raw = tf.constant(["dog"] * 8)
+    drawn = {tuple(serve(question=raw)["answer_text"].numpy().tolist()) for _ in range(3)}
+    assert len(drawn) == 3
+    with pytest.raises(mm.export.ExportError, match=r"LiteRT has no.*Random.*search=") as caught:
+        mm.export.litert(model, tmp_path / "texts.tflite")
+    assert len(str(caught.value)) < 400
+    assert not (tmp_path / "texts.tflite").exists()
 
 
 def test_wrong_arguments(model):
