@@ -3,6 +3,7 @@
 from mmkeras.sources.aliased import Aliased
 from mmkeras.sources.coco import COCO
 from mmkeras.sources.conll import CoNLL
+from mmkeras.sources.joined import Joined
 from mmkeras.sources.librispeech import LibriSpeech
 from mmkeras.sources.ljspeech import LJSpeech
 from mmkeras.sources.manifest import Manifest
@@ -16,6 +17,7 @@ __all__ = [
     "TFDS",
     "Aliased",
     "CoNLL",
+    "Joined",
     "LJSpeech",
     "LibriSpeech",
     "Manifest",
