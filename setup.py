@@ -23,8 +23,6 @@ DEMO = [
     "resvg-py>=0.2",
     "scikit-learn>=1.5",
     "scipy>=1.13",
-    # The commonest words of English, for speech that is no name.
-    "wordfreq>=3.1",
 ]
 PARQUET = ["pyarrow>=16"]
 SEARCH = ["faiss-cpu>=1.9"]

@@ -103,7 +103,6 @@ OPTIONAL = {
     "soundfile",
     "tensorflow_datasets",
     "tensorflow_serving",
-    "wordfreq",
 }
 
 
