@@ -42,6 +42,21 @@ def test_equals_asking_with_fields_missing(model):
         assert metrics["kind_accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
 
 
+def test_tasks_that_are_told_are_told_for_every_subset():
+    model = mm.MultimodalModel(
+        {"note": mm.Text.tiny(), "photo": mm.Image.tiny()},
+        {"answer": mm.TextGeneration.tiny()},
+        size="tiny",
+    )
+    model.compile(optimizer="sgd")
+    rows = [{**row, "answer": "ab"} for row in _rows(model)]
+    data = model.pipeline(mm.sources.Table(rows), batch_size=64)
+    expected = model.evaluate(data, verbose=0, return_dict=True)
+    results = evaluate_subsets(model, mm.sources.Table(rows))
+    assert results["note", "photo"] == pytest.approx(expected, rel=1e-4)
+    assert all(metrics["answer_perplexity"] > 1 for metrics in results.values())
+
+
 def test_needs_a_compiled_model(model):
     bare = mm.MultimodalModel.from_config(model.get_config())
     with pytest.raises(ValueError, match="compile"):
