@@ -8,8 +8,9 @@
 Of the names that are held out: mel-cepstral distortion, pitch and duration beside eSpeak NG's own
 rendering; the word error rate of our recogniser on both, if one is named; and how many names
 `pocketsphinx`, which knows nothing of either, takes for another name, of those whose words are all
-in its dictionary. Needs `pip install pocketsphinx`. The table goes to `benchmarks/results/speech_synthesis.md`, and
-spectrograms of five names beside their references to `benchmarks/results/speech_synthesis.png`.
+in its dictionary. Needs `pip install pocketsphinx`. The table goes to
+`benchmarks/results/speech_synthesis.md`, and spectrograms of five names beside their references to
+`benchmarks/results/speech_synthesis.png`.
 """
 
 import argparse
