@@ -8,14 +8,16 @@ from mmkeras.decoding.ctc_greedy import CTCSequences, ctc_greedy
 from mmkeras.decoding.greedy import Greedy, greedy_search
 from mmkeras.decoding.ngram_model import NGramModel
 from mmkeras.decoding.sampling import Sampling, draw, keep_top_k, keep_top_p, sample
+from mmkeras.decoding.steering import against_repetition, ending_behind
 from mmkeras.decoding.viterbi import viterbi
-from mmkeras.layers.autoregression import Search, Sequences, Step
+from mmkeras.layers.autoregression import ForwardSearch, Search, Sequences, Step
 
 __all__ = [
     "Alignment",
     "Beams",
     "CTCBeams",
     "CTCSequences",
+    "ForwardSearch",
     "Greedy",
     "LanguageModel",
     "NGramModel",
@@ -23,12 +25,14 @@ __all__ = [
     "Search",
     "Sequences",
     "Step",
+    "against_repetition",
     "beam_search",
     "crf_marginals",
     "ctc_align",
     "ctc_beam",
     "ctc_greedy",
     "draw",
+    "ending_behind",
     "greedy_search",
     "keep_top_k",
     "keep_top_p",

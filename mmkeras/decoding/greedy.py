@@ -6,7 +6,13 @@ from typing import Any
 import keras
 
 from mmkeras.layers.argmax import argmax
-from mmkeras.layers.autoregression import Search, Sequences, Step, autoregress
+from mmkeras.layers.autoregression import (
+    Choose,
+    ForwardSearch,
+    Sequences,
+    Step,
+    autoregress,
+)
 
 
 def greedy_search(
@@ -46,24 +52,25 @@ def greedy_search(
     [[1, 2, 3], [2, 3, 0]]
     """
 
-    def most_probable(logits: Any, index: Any) -> Any:
-        del index
-        return argmax(logits)
-
     return autoregress(
         step,
         state,
         first_ids,
-        most_probable,
+        _most_probable,
         max_new_tokens=max_new_tokens,
         end_id=end_id,
         pad_id=pad_id,
     )
 
 
+def _most_probable(logits: Any, index: Any) -> Any:
+    del index
+    return argmax(logits)
+
+
 @keras.saving.register_keras_serializable(package="mmkeras")
 @dataclasses.dataclass(frozen=True)
-class Greedy(Search):
+class Greedy(ForwardSearch):
     """`greedy_search` as a value.
 
     Example:
@@ -72,16 +79,7 @@ class Greedy(Search):
     Greedy()
     """
 
-    def __call__(
-        self,
-        step: Step,
-        state: Any,
-        first_ids: Any,
-        *,
-        max_new_tokens: int,
-        end_id: int,
-        seed: keras.random.SeedGenerator | None = None,
-    ) -> Sequences:
-        """See `Search`."""
-        del seed
-        return greedy_search(step, state, first_ids, max_new_tokens=max_new_tokens, end_id=end_id)
+    def chooser(self, batch: Any, max_new_tokens: int, seed: Any = None) -> Choose:
+        """See `ForwardSearch.chooser`."""
+        del batch, max_new_tokens, seed
+        return _most_probable

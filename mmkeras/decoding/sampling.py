@@ -7,7 +7,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from mmkeras.layers.autoregression import Search, Sequences, Step, autoregress
+from mmkeras.layers.autoregression import (
+    Choose,
+    ForwardSearch,
+    Sequences,
+    Step,
+    autoregress,
+)
 
 
 def keep_top_k(logits: Any, k: int) -> Any:
@@ -136,12 +142,31 @@ def sample(
     >>> tuple(made.token_ids.shape)
     (1, 5)
     """
+    return autoregress(
+        step,
+        state,
+        first_ids,
+        _drawing(ops.shape(first_ids)[0], max_new_tokens, temperature, top_k, top_p, seed),
+        max_new_tokens=max_new_tokens,
+        end_id=end_id,
+        pad_id=pad_id,
+    )
+
+
+def _drawing(
+    batch: Any,
+    max_new_tokens: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    seed: Any,
+) -> Choose:
+    """How `sample` draws its tokens."""
     if not temperature > 0.0:
         raise ValueError(
             f"temperature must be above 0; got {temperature}. Greedy search is its limit at 0."
         )
     # Drawn before the loop: within one, a generator's state could not be updated on every backend.
-    batch = ops.shape(first_ids)[0]
     uniform = keras.random.uniform((max_new_tokens, batch), seed=seed, dtype="float32")
 
     def drawn(logits: Any, index: Any) -> Any:
@@ -152,20 +177,12 @@ def sample(
             logits = keep_top_p(logits, top_p)
         return draw(logits, ops.take(uniform, index, axis=0))
 
-    return autoregress(
-        step,
-        state,
-        first_ids,
-        drawn,
-        max_new_tokens=max_new_tokens,
-        end_id=end_id,
-        pad_id=pad_id,
-    )
+    return drawn
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 @dataclasses.dataclass(frozen=True)
-class Sampling(Search):
+class Sampling(ForwardSearch):
     """`sample` as a value.
 
     Args:
@@ -198,25 +215,7 @@ class Sampling(Search):
         """Whether there is a seed."""
         return self.seed is not None
 
-    def __call__(
-        self,
-        step: Step,
-        state: Any,
-        first_ids: Any,
-        *,
-        max_new_tokens: int,
-        end_id: int,
-        seed: keras.random.SeedGenerator | None = None,
-    ) -> Sequences:
-        """See `Search`."""
-        return sample(
-            step,
-            state,
-            first_ids,
-            max_new_tokens=max_new_tokens,
-            end_id=end_id,
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-            seed=seed if self.seed is None else self.seed,
-        )
+    def chooser(self, batch: Any, max_new_tokens: int, seed: Any = None) -> Choose:
+        """See `ForwardSearch.chooser`."""
+        seed = seed if self.seed is None else self.seed
+        return _drawing(batch, max_new_tokens, self.temperature, self.top_k, self.top_p, seed)

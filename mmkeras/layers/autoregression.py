@@ -65,11 +65,45 @@ class Search(Configured, abc.ABC):
         """
 
 
+#: `(logits float32 [B, K], index int32 []) -> token ids [B]`; `index` counts the tokens so far.
+Choose = Callable[[Any, Any], Any]
+
+
+class ForwardSearch(Search):
+    """A search that goes forward alone: what it chose stays, so that it can be told at once."""
+
+    @abc.abstractmethod
+    def chooser(self, batch: Any, max_new_tokens: int, seed: Any = None) -> Choose:
+        """How tokens are chosen, for one call of the search.
+
+        Args:
+            batch: B, how many sequences.
+            max_new_tokens: the longest sequence.
+            seed: see `Search`.
+        """
+
+    def __call__(
+        self,
+        step: Step,
+        state: Any,
+        first_ids: Any,
+        *,
+        max_new_tokens: int,
+        end_id: int,
+        seed: keras.random.SeedGenerator | None = None,
+    ) -> Sequences:
+        """See `Search`."""
+        choose = self.chooser(ops.shape(first_ids)[0], max_new_tokens, seed)
+        return autoregress(
+            step, state, first_ids, choose, max_new_tokens=max_new_tokens, end_id=end_id
+        )
+
+
 def autoregress(
     step: Step,
     state: Any,
     first_ids: Any,
-    choose: Callable[[Any, Any], Any],
+    choose: Choose,
     *,
     max_new_tokens: int,
     end_id: int | None = None,
@@ -84,8 +118,7 @@ def autoregress(
         state: what `step` takes with the first token, such as empty key-value caches.
         first_ids: int [B]: the beginning-of-sequence token, or the last of each prompt. It does
             not appear in the result.
-        choose: `(logits float32 [B, K], index int32 scalar) -> token ids [B]`; `index` counts the
-            tokens made so far.
+        choose: see `Choose`.
         max_new_tokens: T of the result.
         end_id: the token that ends a sequence; None: all sequences become full.
         pad_id: the token behind the end.
