@@ -19,7 +19,9 @@ RANKS = (
     {
         "layers",
         "tokenizers",
+        "arrangements",
         "class_map",
+        "collages",
         "espeak",
         "families",
         "objects",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmkeras.datasets.emoji import Emoji
     from mmkeras.datasets.emoji import prepare as prepare_emoji
+    from mmkeras.datasets.emoji_arrangements import EmojiArrangements
+    from mmkeras.datasets.emoji_arrangements import prepare as prepare_emoji_arrangements
     from mmkeras.datasets.emoji_scenes import EmojiScenes
     from mmkeras.datasets.emoji_scenes import prepare as prepare_emoji_scenes
     from mmkeras.datasets.emoji_sentences import EmojiSentences
@@ -15,10 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Emoji",
+    "EmojiArrangements",
     "EmojiScenes",
     "EmojiSentences",
     "EmojiSpeech",
     "prepare_emoji",
+    "prepare_emoji_arrangements",
     "prepare_emoji_scenes",
     "prepare_emoji_sentences",
     "prepare_emoji_speech",
@@ -26,10 +30,12 @@ __all__ = [
 
 _WHERE = {
     "Emoji": ("emoji", "Emoji"),
+    "EmojiArrangements": ("emoji_arrangements", "EmojiArrangements"),
     "EmojiScenes": ("emoji_scenes", "EmojiScenes"),
     "EmojiSentences": ("emoji_sentences", "EmojiSentences"),
     "EmojiSpeech": ("emoji_speech", "EmojiSpeech"),
     "prepare_emoji": ("emoji", "prepare"),
+    "prepare_emoji_arrangements": ("emoji_arrangements", "prepare"),
     "prepare_emoji_scenes": ("emoji_scenes", "prepare"),
     "prepare_emoji_sentences": ("emoji_sentences", "prepare"),
     "prepare_emoji_speech": ("emoji_speech", "prepare"),

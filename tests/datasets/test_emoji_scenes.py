@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 import tensorflow_datasets as tfds
 
-from mmkeras import objects, openmoji
+from mmkeras import collages, objects, openmoji
 from mmkeras.datasets import emoji_scenes, prepare_emoji_scenes
 from mmkeras.datasets.emoji_scenes import SIZES
 from mmkeras.openmoji import CATEGORIES
@@ -38,17 +38,17 @@ def entries():
 def placed(monkeypatch):
     """What is put onto the page, try by try."""
     tries = []
-    put = emoji_scenes._placed
+    put = collages.placed
 
-    def record(drawing, top, left):
+    def record(drawing, page_side, top, left):
         # A page so large that nothing is cut off, of which the scene is the middle.
         page = np.zeros((128 * 3, 128 * 3, 4), np.uint8)
         side = len(drawing)
         page[128 + top : 128 + top + side, 128 + left : 128 + left + side] = drawing
         tries.append(page)
-        return put(drawing, top, left)
+        return put(drawing, page_side, top, left)
 
-    monkeypatch.setattr(emoji_scenes, "_placed", record)
+    monkeypatch.setattr(collages, "placed", record)
     return tries
 
 
@@ -97,21 +97,6 @@ def test_boxes_owners_and_colours_are_those_of_what_was_drawn(entries, placed, n
     top = kept[-1][128:256, 128:256]
     solid = top[..., 3] == 255
     assert np.abs(scene.picture[solid].astype(int) - top[solid][:, :3]).max() <= 1
-
-
-def test_a_drawing_has_the_size_and_turn_it_was_asked_for(entries):
-    flag = next(e for e in entries["train"] if e.category == "Flags")
-    x1, y1, x2, y2 = extent(emoji_scenes._drawing(flag, 60, 0, False)[..., 3] > 127)
-    assert x2 - x1 == pytest.approx(60, abs=1)
-    # A rectangle turned by an angle, in closed form; its corners are rounded a little.
-    width, height = x2 - x1, y2 - y1
-    turn = np.radians(15)
-    x1, y1, x2, y2 = extent(emoji_scenes._drawing(flag, 60, 15, False)[..., 3] > 127)
-    assert x2 - x1 == pytest.approx(width * np.cos(turn) + height * np.sin(turn), abs=3)
-    assert y2 - y1 == pytest.approx(width * np.sin(turn) + height * np.cos(turn), abs=3)
-    plain, mirrored = (emoji_scenes._drawing(flag, 40, 0, is_flipped) for is_flipped in (0, 1))
-    difference = np.abs(plain[:, ::-1].astype(int) - mirrored)
-    assert difference.mean() < 0.1 * np.abs(plain.astype(int) - mirrored).mean() + 1
 
 
 def test_masks_are_what_the_labels_say(samples):
