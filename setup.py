@@ -11,6 +11,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "mmkeras/__init__.py").read
 EXPORT = ["ai-edge-litert>=2.0", "tensorflow-serving-api>=2.19"]
 DETECTION = ["pycocotools>=2.0.8"]
 SPEECH = ["jiwer>=3.1"]
+TEXT = ["rouge-score>=0.1.2", "sacrebleu>=2.4"]
 DEMO = [
     *EXPORT,
     *DETECTION,
@@ -54,6 +55,8 @@ setup(
         "detection": DETECTION,
         # Word and character error rates.
         "speech": SPEECH,
+        # BLEU, chrF and ROUGE-L.
+        "text": TEXT,
         # FLAC, OGG, MP3 and others.
         "audio": ["soundfile>=0.12"],
         "export": EXPORT,
@@ -65,6 +68,7 @@ setup(
             *DEMO,
             *PARQUET,
             *SEARCH,
+            *TEXT,
             "faster-coco-eval>=1.6",
             "hypothesis>=6.100",
             "jax>=0.4.30",

@@ -1,11 +1,12 @@
 """Metrics that Keras does not have, in `keras.ops`: they work inside `fit`.
 
-`coco_scores`, `segmentation_scores`, `retrieval_scores` and the measures of speech do not: they
-take all answers at once.
+`coco_scores`, `segmentation_scores`, `retrieval_scores` and the measures of texts and speech do not:
+they take all answers at once.
 """
 
 from mmkeras.metrics.accuracy import Accuracy, TopAccuracy
 from mmkeras.metrics.by_class import AUC, F1
+from mmkeras.metrics.cider import cider
 from mmkeras.metrics.coco import coco_scores
 from mmkeras.metrics.entity_f1 import EntityF1
 from mmkeras.metrics.masked_accuracy import MaskedAccuracy
@@ -18,7 +19,9 @@ from mmkeras.metrics.speech import (
     f0_error,
     mel_cepstral_distortion,
 )
+from mmkeras.metrics.text import bleu, chrf, exact_match, rouge_l
 from mmkeras.metrics.token_error_rate import TokenErrorRate
+from mmkeras.metrics.vqa_accuracy import vqa_accuracy
 
 __all__ = [
     "AUC",
@@ -30,11 +33,17 @@ __all__ = [
     "MeanOverlap",
     "TokenErrorRate",
     "TopAccuracy",
+    "bleu",
+    "chrf",
+    "cider",
     "coco_scores",
     "duration_error",
     "dynamic_time_warping",
+    "exact_match",
     "f0_error",
     "mel_cepstral_distortion",
     "retrieval_scores",
+    "rouge_l",
     "segmentation_scores",
+    "vqa_accuracy",
 ]

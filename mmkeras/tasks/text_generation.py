@@ -1,7 +1,7 @@
 """`TextGeneration`: a text is written about what the fields hold."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import keras
@@ -16,10 +16,24 @@ from mmkeras.layers.field_projection import FieldProjection
 from mmkeras.layers.sizes import Size
 from mmkeras.layers.token_decoder import TokenDecoder
 from mmkeras.layers.token_embedding import TokenEmbedding
+from mmkeras.metrics.cider import cider
+from mmkeras.metrics.error_rate import error_rate
+from mmkeras.metrics.text import bleu, chrf, exact_match, rouge_l
 from mmkeras.tokenizers.character_tokenizer import CharacterTokenizer
 from mmkeras.tokenizers.subwords import SubwordTokenizer
 from mmkeras.tokenizers.text_labels import TextLabels, text_label
 from mmkeras.tokens import Layout, Tokens
+
+#: From labels and what was written to a number, by name.
+_MEASURES: Mapping[str, Callable[[list[str], list[str]], float]] = {
+    "exact_match": exact_match,
+    "bleu": bleu,
+    "chrf": chrf,
+    "rouge_l": rouge_l,
+    "cider": lambda labels, texts: cider([[label] for label in labels], texts),
+    "wer": lambda labels, texts: error_rate(labels, texts, "words").rate,
+    "cer": lambda labels, texts: error_rate(labels, texts, "characters").rate,
+}
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -56,6 +70,9 @@ class TextGeneration(TextLabels, Task):
         dropout: fraction of units dropped in training.
         label_smoothing: share of the target that all pieces get alike.
         search: how pieces are chosen; `model.set_task` changes it in a trained model.
+        measures: what `scores` tells, of `"exact_match"`, `"bleu"`, `"chrf"`, `"rouge_l"`,
+            `"cider"`, `"wer"` and `"cer"`; see the functions of these names in `mmkeras.metrics`,
+            and `mmkeras.metrics.error_rate`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -80,6 +97,7 @@ class TextGeneration(TextLabels, Task):
     dropout: float = 0.1
     label_smoothing: float = 0.0
     search: Search = Greedy()  # noqa: RUF009
+    measures: tuple[str, ...] = ("exact_match",)
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
@@ -96,6 +114,11 @@ class TextGeneration(TextLabels, Task):
             raise ValueError(
                 f"TextGeneration: search is {self.search!r}; it has to be Greedy(), Beams(...) or "
                 "Sampling(...) of mmkeras.decoding."
+            )
+        if isinstance(self.measures, str) or not {*self.measures} <= {*_MEASURES}:
+            raise ValueError(
+                f"TextGeneration: measures is {self.measures!r}; it has to be a tuple of "
+                f"{list(_MEASURES)}."
             )
 
     @property
@@ -177,10 +200,14 @@ class TextGeneration(TextLabels, Task):
         }
 
     def scores(self, answers: Sequence[Any], labels: Sequence[bytes]) -> dict[str, float]:
-        """`exact_match`: the share of texts that are the label as `written`, blanks aside."""
-        pairs = zip(answers, self.written(labels), strict=True)
-        same = [answer["text"].split() == label.split() for answer, label in pairs]
-        return {"exact_match": sum(same) / len(same)}
+        """The `measures`, of texts beside the labels as `written`.
+
+        Raises:
+            ImportError: a package that a measure needs is missing; the message names the extra.
+        """
+        texts = [answer["text"] for answer in answers]
+        right = self.written(labels)
+        return {name: _MEASURES[name](right, texts) for name in self.measures}
 
     @classmethod
     def tiny(cls) -> Self:

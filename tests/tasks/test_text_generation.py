@@ -195,6 +195,22 @@ def test_drawn_texts_are_others_in_every_call(tmp_path):
     assert not (tmp_path / "texts.tflite").exists()
 
 
+def test_measures_are_those_that_were_asked_for():
+    letters = CharacterTokenizer(("<pad>", "<unk>", "a", "b", " "))
+    measures = ("cer", "wer", "rouge_l", "cider", "bleu", "chrf", "exact_match")
+    task = TextGeneration(letters, measures=measures)
+    labels = [b"a b a b", b"b b a a"]
+    scores = task.scores([{"text": "a b a b"}, {"text": "b b b a"}], labels)
+    assert tuple(scores) == measures
+    assert scores["exact_match"] == 0.5
+    assert (scores["wer"], scores["cer"]) == (1 / 8, 1 / 14)
+    assert scores["rouge_l"] == pytest.approx((1 + 3 / 4) / 2)
+    assert 50 < scores["bleu"] < 100 and 50 < scores["chrf"] < 100 and 0 < scores["cider"] < 10
+    perfect = task.scores([{"text": label.decode()} for label in labels], labels)
+    # Both texts hold both words, so that single words tell nothing of either.
+    assert perfect["bleu"] == pytest.approx(100) and perfect["cider"] == pytest.approx(7.5)
+
+
 def test_wrong_arguments(model):
     with pytest.raises(ValueError, match="tokenizer is HashedNgrams"):
         TextGeneration(HashedNgrams(8))
@@ -204,6 +220,8 @@ def test_wrong_arguments(model):
         ({"depth": 0}, "depth is 0"),
         ({"label_smoothing": 1.0}, "label_smoothing is 1.0"),
         ({"search": CTCBeams()}, "search is CTCBeams"),
+        ({"measures": ("meteor",)}, r"measures is \('meteor',\).*'chrf'"),
+        ({"measures": "bleu"}, "a tuple of"),
     ):
         with pytest.raises(ValueError, match=says):
             TextGeneration(LETTERS, **options)
