@@ -309,8 +309,8 @@ class MultimodalModel(keras.Model):
             **changes: arguments of its constructor, such as `beams` of a `SpeechRecognition`.
 
         Raises:
-            KeyError: the model has no such task.
-            ValueError: there is no such argument, or with it the task would need other weights.
+            ValueError: the model has no such task, or the task no such argument; or the argument is
+                no matter of answers alone, such as the tokenizer or what the head is made of.
 
         Example:
 
@@ -324,11 +324,18 @@ class MultimodalModel(keras.Model):
         4
         """
         if name not in self.tasks:
-            raise KeyError(f"the model has no task {name!r}; it has {list(self.tasks)}.")
+            raise ValueError(f"the model has no task {name!r}; it has {list(self.tasks)}.")
         known = [field.name for field in dataclasses.fields(self.tasks[name])]
         unknown = sorted(set(changes) - set(known))
         if unknown:
             raise ValueError(f"task {name!r} has no {unknown}; it has {known}.")
+        for argument in sorted(self.tasks[name].trained_with & set(changes)):
+            if changes[argument] != getattr(self.tasks[name], argument):
+                raise ValueError(
+                    f"task {name!r} cannot change its {argument} to {changes[argument]!r:.80}: its "
+                    "weights were trained with the one it has, and would give wrong answers with "
+                    "another; make a new model, and train that."
+                )
         changed = dataclasses.replace(self.tasks[name], **changes)
         head, there = changed.head(name, _layouts(self.encoders)), self.get_layer(name)
         changed.guide(there)
@@ -336,8 +343,9 @@ class MultimodalModel(keras.Model):
         if type(head) is not type(there) or same[0] != same[1]:
             self.tasks[name].guide(there)
             raise ValueError(
-                f"with other {sorted(changes)}, task {name!r} needs another head, which has not "
-                "been trained; make a new model."
+                f"with other {sorted(changes)}, the head of task {name!r} would have to be made "
+                "anew, and set_task only changes how the one that is there answers; make a new "
+                "model, and copy the weights that fit."
             )
         # Keras keeps the graph in which the head answered as before.
         self.predict_function = None

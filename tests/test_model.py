@@ -476,10 +476,17 @@ def test_a_task_may_answer_otherwise_with_the_same_weights(tmp_path):
     assert again.tasks == model.tasks
     assert again.answer({"speech": sound}) == model.answer({"speech": sound})
 
-    with pytest.raises(KeyError, match=r"no task 'txt'; it has \['text'\]"):
+    with pytest.raises(ValueError, match=r"no task 'txt'; it has \['text'\]"):
         model.set_task("txt", beams=None)
     with pytest.raises(ValueError, match=r"no \['beam'\]; it has .*'beams'"):
         model.set_task("text", beam=None)
-    with pytest.raises(ValueError, match="needs another head"):
-        model.set_task("text", tokenizer=ByteTokenizer(), beams=None)
+    other = CharacterTokenizer(("<pad>", "<unk>", " ", "b", "a"))
+    for tokenizer in (other, ByteTokenizer()):
+        with pytest.raises(ValueError, match="cannot change its tokenizer to "):
+            model.set_task("text", tokenizer=tokenizer, beams=None)
+    with pytest.raises(ValueError, match="cannot change its field to 'sound'"):
+        model.set_task("text", field="sound")
+    with pytest.raises(ValueError, match=r"other \['dropout'\], the head .* made anew"):
+        model.set_task("text", dropout=0.5)
+    model.set_task("text", tokenizer=task.tokenizer, field="speech", max_tokens=4)
     assert model.tasks == again.tasks

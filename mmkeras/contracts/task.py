@@ -40,6 +40,8 @@ class Task(Configured, abc.ABC):
     is_file: ClassVar[bool] = False
     #: False where an answer is never quite equal to a label, as a voice is not.
     exact: ClassVar[bool] = True
+    #: The arguments that a trained head depends on, whatever it looks like: they do not change.
+    trained_with: ClassVar[frozenset[str]] = frozenset({"field", "fields", "tokenizer"})
     #: The origins that it needs of the fields that it points into; see `Modality.origins`.
     reads: ClassVar[frozenset[str]] = frozenset()
 

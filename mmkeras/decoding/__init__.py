@@ -1,6 +1,6 @@
 """Decoding: how a model's scores become sequences of tokens or tags, all in graph."""
 
-from mmkeras.decoding.beam import Beams, beam_search, length_penalty
+from mmkeras.decoding.beam import Beams, beam_search, length_divisor
 from mmkeras.decoding.crf_marginals import crf_marginals
 from mmkeras.decoding.ctc_align import Alignment, ctc_align
 from mmkeras.decoding.ctc_beam import CTCBeams, LanguageModel, ctc_beam
@@ -36,7 +36,7 @@ __all__ = [
     "greedy_search",
     "keep_top_k",
     "keep_top_p",
-    "length_penalty",
+    "length_divisor",
     "sample",
     "viterbi",
 ]

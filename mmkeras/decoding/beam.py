@@ -7,24 +7,25 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from mmkeras.contracts.arguments import check_count, check_number
 from mmkeras.layers.autoregression import Search, Sequences, Step, checked_first_ids
 
 
-def length_penalty(length: Any, alpha: float) -> Any:
-    """((5 + length) / 6) ** alpha, by which a sequence's log-probability is divided.
+def length_divisor(length: Any, length_penalty: float) -> Any:
+    """((5 + length) / 6) ** length_penalty, by which a sequence's log-probability is divided.
 
     Source: Wu et al. 2016, "Google's Neural Machine Translation System", equation 14.
 
     Args:
         length: number of tokens, the end token among them.
-        alpha: 0 favours short sequences; the paper takes 0.2, many take 0.6.
+        length_penalty: 0 favours short sequences; the paper takes 0.2, many take 0.6.
 
     Example:
 
-    >>> length_penalty(7, 1.0)
+    >>> length_divisor(7, 1.0)
     2.0
     """
-    return ((5.0 + length) / 6.0) ** alpha
+    return ((5.0 + length) / 6.0) ** length_penalty
 
 
 def beam_search(
@@ -36,7 +37,7 @@ def beam_search(
     max_new_tokens: int,
     end_id: int | None = None,
     pad_id: int = 0,
-    alpha: float = 0.6,
+    length_penalty: float = 0.6,
 ) -> Sequences:
     """The `num_beams` best sequences found by keeping as many beginnings at every length.
 
@@ -52,15 +53,15 @@ def beam_search(
         max_new_tokens: the longest sequence.
         end_id: the token that ends a sequence; None: none does.
         pad_id: the token behind the end.
-        alpha: exponent of the `length_penalty`.
+        length_penalty: exponent of the `length_divisor`.
 
     Returns:
         `Sequences` of [B, num_beams, max_new_tokens], the best first. Where fewer sequences exist,
         the others are padding alone, with score -inf.
 
     Raises:
-        ValueError: `num_beams` or `max_new_tokens` is below 1, or `first_ids` is not a vector of
-            integers.
+        ValueError: `num_beams` or `max_new_tokens` is below 1, `length_penalty` is not finite, or
+            `first_ids` is not a vector of integers.
 
     Example:
 
@@ -68,12 +69,14 @@ def beam_search(
     >>> table = np.log(np.array([[0.1, 0.5, 0.4], [0.4, 0.3, 0.3], [0.0, 1.0, 0.0]]) + 1e-9)
     >>> def step(token_ids, state):
     ...     return ops.take(table, token_ids, axis=0), state
-    >>> made = beam_search(step, (), np.array([0]), num_beams=2, max_new_tokens=2, alpha=0.0)
+    >>> made = beam_search(
+    ...     step, (), np.array([0]), num_beams=2, max_new_tokens=2, length_penalty=0.0
+    ... )
     >>> np.array(made.token_ids)[0, 0].tolist()  # 0.4 x 1.0; greedy search finds 0.5 x 0.4
     [2, 1]
     """
-    if num_beams < 1:
-        raise ValueError(f"num_beams must be at least 1; got {num_beams}.")
+    check_count("num_beams", num_beams)
+    check_number("length_penalty", length_penalty)
     first_ids = checked_first_ids(first_ids, max_new_tokens)
     batch = ops.shape(first_ids)[0]
 
@@ -82,8 +85,8 @@ def beam_search(
         if end_id is None:
             return ops.logical_not(full)
         # The alive can only lose probability, and gain at most what their length makes of it.
-        length = max_new_tokens if alpha > 0.0 else ops.cast(search.index + 1, "float32")
-        reachable = ops.max(search.alive, axis=1) / length_penalty(length, alpha)
+        length = max_new_tokens if length_penalty > 0.0 else ops.cast(search.index + 1, "float32")
+        reachable = ops.max(search.alive, axis=1) / length_divisor(length, length_penalty)
         lost = ops.all(ops.min(search.scores, axis=1) >= reachable)
         return ops.logical_not(full | lost)
 
@@ -104,7 +107,7 @@ def beam_search(
         if end_id is not None:
             ended = tokens == end_id
             length = search.index + 1
-            score = total / length_penalty(ops.cast(length, "float32"), alpha)
+            score = total / length_divisor(ops.cast(length, "float32"), length_penalty)
             done, lengths, scores = _best(
                 num_beams,
                 (done, grown),
@@ -143,7 +146,7 @@ def beam_search(
     )
     (end,) = ops.while_loop(unfinished, advance, (start,))
     # Where the search stopped early, what is still alive has lost; else it is full.
-    score = end.alive / length_penalty(max_new_tokens, alpha)
+    score = end.alive / length_divisor(max_new_tokens, length_penalty)
     done, lengths, scores = _best(
         num_beams,
         (end.done, end.made),
@@ -166,19 +169,19 @@ class Beams(Search):
 
     Args:
         num_beams: number of beginnings kept.
-        alpha: exponent of the `length_penalty`.
+        length_penalty: exponent of the `length_divisor`.
 
     Raises:
-        ValueError: `num_beams` is below 1.
+        ValueError: `num_beams` is no whole number from 1 on, or `length_penalty` no finite number.
     """
 
     num_beams: int = 4
-    alpha: float = 0.6
+    length_penalty: float = 0.6
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
-        if self.num_beams < 1:
-            raise ValueError(f"num_beams must be at least 1; got {self.num_beams}.")
+        check_count("num_beams", self.num_beams)
+        check_number("length_penalty", self.length_penalty)
 
     def __call__(
         self,
@@ -199,10 +202,10 @@ class Beams(Search):
             num_beams=self.num_beams,
             max_new_tokens=max_new_tokens,
             end_id=end_id,
-            alpha=self.alpha,
+            length_penalty=self.length_penalty,
         )
         ids, lengths, scores = (part[:, 0] for part in found)
-        penalty = length_penalty(ops.cast(lengths, "float32"), self.alpha)
+        penalty = length_divisor(ops.cast(lengths, "float32"), self.length_penalty)
         return Sequences(ids, lengths, scores * penalty)
 
 

@@ -1,16 +1,18 @@
 """Prefix beam search: the likeliest token sequences of connectionist temporal classification."""
 
 import dataclasses
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import keras
 from keras import ops
 
+from mmkeras.contracts.arguments import check_count, check_number
 from mmkeras.contracts.configured import Configured
 from mmkeras.layers.autoregression import Sequences
 from mmkeras.layers.ctc_lattice import add
 
 
+@runtime_checkable
 class LanguageModel(Protocol):
     """What knows which tokens follow which, as an automaton; `NGramModel` is one.
 
@@ -88,10 +90,7 @@ def ctc_beam(
     >>> np.exp(np.array(found.scores, "float64")).round(4).tolist()
     [[0.64, 0.36]]
     """
-    if num_beams < 1:
-        raise ValueError(f"num_beams must be at least 1; got {num_beams}.")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k must be at least 1, or None for all tokens; got {top_k}.")
+    CTCBeams(num_beams, top_k, language_model, lm_weight, insertion_bonus)
     logits, mask = (ops.convert_to_tensor(part) for part in (logits, mask))
     size = logits.shape[-1]
     if language_model is not None and language_model.num_tokens != size:
@@ -218,7 +217,7 @@ class CTCBeams(Configured):
         insertion_bonus: added for each token, as language models like sequences to be short.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: a number is out of its range, or the language model is none.
 
     Example:
 
@@ -236,13 +235,16 @@ class CTCBeams(Configured):
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
-        if self.num_beams < 1 or (self.top_k is not None and self.top_k < 1):
+        check_count("num_beams", self.num_beams)
+        if self.top_k is not None:
+            check_count("top_k", self.top_k)
+        if not isinstance(self.language_model, LanguageModel | None):
             raise ValueError(
-                "num_beams must be at least 1, and top_k at least 1 or None; got "
-                f"{self.num_beams} and {self.top_k}."
+                "language_model must be None or a model of tokens, such as an NGramModel of "
+                f"SpeechRecognition.language_model(texts); got {self.language_model!r:.80}."
             )
-        if self.lm_weight < 0:
-            raise ValueError(f"lm_weight must be at least 0; got {self.lm_weight}.")
+        check_number("lm_weight", self.lm_weight, least=0)
+        check_number("insertion_bonus", self.insertion_bonus)
 
     def best(self, logits: Any, mask: Any) -> Any:
         """The best token sequence of each sample, int32 [B, T], 0 behind it; see `ctc_beam`."""

@@ -82,6 +82,11 @@ class SpeechRecognition(TextLabels, Task):
     def __post_init__(self) -> None:
         """Checks the arguments."""
         self.check_labels()
+        if not isinstance(self.beams, CTCBeams | None):
+            raise ValueError(
+                f"SpeechRecognition: beams is {self.beams!r:.80}; it has to be None or a "
+                "CTCBeams of mmkeras.decoding, such as CTCBeams(num_beams=8)."
+            )
         known = self.beams and self.beams.language_model
         if known and known.num_tokens != self.num_classes:
             raise ValueError(

@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmkeras.decoding import NGramModel, ctc_beam
+from mmkeras.decoding import CTCBeams, NGramModel, ctc_beam
 
 MODEL = NGramModel.learn([[1, 2, 1], [2, 1, 2, 2], [1], [1, 2]], order=3, num_tokens=3)
 FUSIONS = {
@@ -190,9 +190,19 @@ def test_jax_finds_the_same(in_backend, tmp_path):
 
 def test_bad_input():
     given = (np.zeros((1, 2, 4)), np.ones((1, 2), bool))
-    with pytest.raises(ValueError, match="num_beams must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="num_beams must be at least 1, a whole number; got 0"):
         ctc_beam(*given, num_beams=0)
-    with pytest.raises(ValueError, match=r"top_k must be at least 1, or None.* got 0"):
+    with pytest.raises(ValueError, match="top_k must be at least 1, a whole number; got 0"):
         ctc_beam(*given, num_beams=1, top_k=0)
+    for options, says in (
+        ({"num_beams": 2.5}, "num_beams must be at least 1, a whole number; got 2.5"),
+        ({"top_k": 1.5}, "top_k must be at least 1, a whole number; got 1.5"),
+        ({"lm_weight": np.nan}, "lm_weight must be a number of at least 0; got nan"),
+        ({"lm_weight": -0.5}, "lm_weight must be a number of at least 0; got -0.5"),
+        ({"insertion_bonus": np.inf}, "insertion_bonus must be a finite number; got inf"),
+        ({"language_model": "x"}, "language_model must be None or .* got 'x'"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            CTCBeams(**options)
     with pytest.raises(ValueError, match="language model has 3 tokens and the logits have 4"):
         ctc_beam(*given, num_beams=1, language_model=MODEL)

@@ -50,7 +50,9 @@ def test_greedy_search_with_a_cache_is_greedy_search_without(end_id):
 
 def test_scores_are_those_of_the_whole_model():
     model = build()
-    made = beam_search(model.step, model.start(SOURCE, 6), FIRST, num_beams=3, alpha=0.0, **OPTIONS)
+    made = beam_search(
+        model.step, model.start(SOURCE, 6), FIRST, num_beams=3, length_penalty=0.0, **OPTIONS
+    )
     for row in range(3):
         for beam in range(3):
             length = int(made.lengths[row, beam])

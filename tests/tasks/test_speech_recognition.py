@@ -148,6 +148,8 @@ def test_tokens_have_to_be_steps_in_time():
         SpeechRecognition(LETTERS, unknown="guess")
     with pytest.raises(ValueError, match="max_tokens is 0"):
         SpeechRecognition(LETTERS, max_tokens=0)
+    with pytest.raises(ValueError, match=r"beams is 8; it has to be None or a CTCBeams"):
+        SpeechRecognition(LETTERS, beams=8)
 
 
 def test_beams_weigh_what_is_heard_with_what_is_said():

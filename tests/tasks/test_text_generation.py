@@ -235,6 +235,10 @@ def test_wrong_arguments(model):
         )
     with pytest.raises(ValueError, match="num_beams must be at least 1"):
         Beams(0)
+    with pytest.raises(ValueError, match=r"whole number; got 2\.5"):
+        Beams(2.5)
+    with pytest.raises(ValueError, match=r"length_penalty must be a finite .* got nan"):
+        Beams(length_penalty=float("nan"))
     for wrong in ({"temperature": 0.0}, {"top_k": 0}, {"top_p": 0.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Sampling(**wrong)
