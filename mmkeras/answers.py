@@ -36,30 +36,69 @@ def answer(
     Raises:
         ValueError: see `MultimodalModel.answer`.
     """
-    one = isinstance(samples, Mapping)
-    rows = [samples] if one else list(samples)
+    table, cells = _rows(fields, samples)
+    answers: list[dict[str, Any]] = []
+    pointed = pointed_into(tasks)
+    told = _told(tasks, hints or {})
+    for start in range(0, len(cells), batch_size):
+        some = cells[start : start + batch_size]
+        tensors = _read(fields, table, some, fields.graph(pointed))
+        inputs = {name: tensors[name].numpy() for name in fields.specs()}
+        size = len(next(iter(inputs.values())))
+        inputs |= {name: np.stack([value] * size) for name, value in told.items()}
+        outputs = predict(inputs)
+        answers += decode(tasks, outputs, fields.origins_in(tensors, pointed))
+    return answers[0] if isinstance(samples, Mapping) else answers
+
+
+def raw_values(
+    fields: Fields, samples: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+) -> dict[str, np.ndarray]:
+    """Samples as an exported model takes them, files read and converted.
+
+    Args:
+        fields: the model's fields.
+        samples: one raw sample or several, as `MultimodalModel.answer` takes them.
+
+    Returns:
+        `{field: object [B]}` of bytes, empty where absent.
+
+    Raises:
+        ValueError: see `MultimodalModel.answer`; or there is no sample.
+
+    Example:
+
+    >>> from mmkeras.modalities import Text
+    >>> raw_values(Fields({"text": Text.tiny()}), [{"text": "a cat"}, {}])
+    {'text': array([b'a cat', b''], dtype=object)}
+    """
+    table, cells = _rows(fields, samples)
+    if not cells:
+        raise ValueError("samples is empty; give at least one.")
+    return {field: raw.numpy() for field, raw in _read(fields, table, cells, dict).items()}
+
+
+#: A row's index, and the row.
+_Cell = tuple[Any, Any]
+
+
+def _rows(
+    fields: Fields, samples: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+) -> tuple[Table, list[_Cell]]:
+    """The samples as a table, and its rows: files are named, not read."""
+    rows = [samples] if isinstance(samples, Mapping) else list(samples)
     for number, row in enumerate(rows, start=1):
         unknown = sorted(set(row) - set(fields))
         if unknown:
             raise ValueError(
                 f"sample {number} names unknown fields {unknown}; the fields are {list(fields)}."
             )
-    if not rows:
-        return []
     table = Table([{field: row.get(field) for field in fields} for row in rows])
+    if not rows:
+        return table, []
     encoders = {field: modality.encode for field, modality in fields.items()}
-    cells = list(table.rows(encoders, [f for f, modality in fields.items() if modality.is_file]))
-    answers: list[dict[str, Any]] = []
-    pointed = pointed_into(tasks)
-    told = _told(tasks, hints or {})
-    for start in range(0, len(cells), batch_size):
-        tensors = _tensors(fields, table, cells[start : start + batch_size], pointed)
-        inputs = {name: tensors[name].numpy() for name in fields.specs()}
-        size = len(next(iter(inputs.values())))
-        inputs |= {name: np.stack([value] * size) for name, value in told.items()}
-        outputs = predict(inputs)
-        answers += decode(tasks, outputs, fields.origins_in(tensors, pointed))
-    return answers[0] if one else answers
+    files = [field for field, modality in fields.items() if modality.is_file]
+    return table, list(table.rows(encoders, files))
 
 
 def _told(
@@ -80,17 +119,22 @@ def _told(
                     f"hint {hint!r} of task {name!r} must have the shape {specs[hint].shape}; got "
                     f"{array.shape}."
                 )
+            tasks[name].check_hint(hint, array)
             told[hint_name(name, hint)] = array
     return told
 
 
-def _tensors(
-    fields: Fields, table: Table, cells: list[tuple[Any, Any]], origins: Sequence[str]
+def _read(
+    fields: Fields,
+    table: Table,
+    cells: list[_Cell],
+    make: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]],
 ) -> dict[str, tf.Tensor]:
+    """What is made of rows' raw values, string [B] by field; a bad one is named."""
     try:
         raw = [table.load(row) for _, row in cells]
         stacked = {field: tf.stack([values[field] for values in raw]) for field in fields}
-        return fields.graph(origins)(fields.convert(stacked))
+        return make(fields.convert(stacked))
     except tf.errors.OpError as error:
         steps = {field: fields.step(field) for field in fields}
         messages = (diagnose(table, int(index), row, steps) for index, row in cells)

@@ -89,6 +89,8 @@ def reason_of(error: Exception) -> str:
     Invalid character found in base64.
     """
     text = getattr(error, "message", None) or str(error)
+    # An operation that ran by itself is named behind what it says.
+    text = re.sub(r"\s*\[Op:\w+\](\s*name:.*)?\s*$", "", text)
     in_graph = re.search(r"assertion failed: \[(.*?)\]\s*(\[\[|$)", text, re.DOTALL)
     in_eager = re.search(r"Summarized data: (.*)", text, re.DOTALL)
     if in_graph:
@@ -97,7 +99,7 @@ def reason_of(error: Exception) -> str:
     elif in_eager:
         text = " ".join(_literal(line) for line in in_eager[1].splitlines())
     else:
-        text = re.sub(r"\{\{function_node .*?\}\} ", "", text).split(" [Op:")[0]
+        text = re.sub(r"\{\{function_node .*?\}\} ", "", text)
         # In a graph, the sentence stands between a trace and the name of the node.
         text, *node = text.split("\n\t [[{{node")
         text = text.splitlines()[-1] if node else text

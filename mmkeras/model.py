@@ -233,13 +233,15 @@ class MultimodalModel(keras.Model):
             batch_size: samples in one forward pass.
             hints: `{task: {hint: value}}`, what heads are told beside the samples, the same for
                 all of them; see the task's `hints`, such as the `control` of `SpeechSynthesis`.
+                Those that are made of true labels may not be given.
 
         Returns:
             `{task: {name: value}}` for one sample, a list of these for a list.
 
         Raises:
             ValueError: a sample names no known field, or a value cannot be read; the message names
-                sample, field, value and reason. A hint is unknown or of another shape.
+                sample, field, value and reason. A hint is unknown, of another shape, out of its
+                range or made of labels.
         """
         predict = self.predict_on_batch
         return answers.answer(self.fields, self.tasks, predict, samples, batch_size, hints)

@@ -569,5 +569,14 @@ def _in_python(function: Callable[..., str], *tensors: tf.Tensor) -> tf.Tensor:
 
 
 def _printable(message: str) -> str:
-    """Typographic quotation marks, because TensorFlow puts a backslash before the others."""
-    return re.sub(r'"([^"]*)"', r"“\1”", re.sub(r"'([^']*)'", r"‘\1’", message))
+    """Typographic quotation marks, because TensorFlow puts a backslash before the others.
+
+    They are told one by one, because a text that was shortened has lost its last one, and an
+    apostrophe has no other.
+    """
+    message = re.sub(r"\\(['\"])", r"\1", message)
+    for mark, opening, closing in (("'", "‘", "’"), ('"', "“", "”")):
+        # One opens behind a blank or a bracket, as in (b'x'), and behind another before a word.
+        begins = rf"(?<![^\s(\[{{=:]){mark}|(?<=[\s(\[{{]b){mark}|(?<=['\"‘“]){mark}(?=\w)"
+        message = re.sub(begins, opening, message).replace(mark, closing)
+    return message

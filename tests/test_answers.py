@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmkeras.answers import answer, decode
+from mmkeras.answers import answer, decode, raw_values
 from mmkeras.fields import Fields
 from mmkeras.modalities import Image, Text
 from mmkeras.tasks import Classification, Regression
@@ -74,6 +74,19 @@ def test_paths_bytes_and_arrays_are_the_same_picture(tmp_path, monkeypatch):
     answer(FIELDS, TASKS, predict, [{"photo": picture} for picture in pictures])
     for pixels in seen[0]:
         np.testing.assert_array_equal(pixels, seen[0][0])
+
+
+def test_raw_values_are_read_as_answers_read_them(tmp_path):
+    (tmp_path / "white.png").write_bytes(Image.tiny().encode(WHITE))
+    made = raw_values(FIELDS, [{"photo": str(tmp_path / "white.png")}, {"review": "a cat"}])
+    assert made["photo"].tolist() == [(tmp_path / "white.png").read_bytes(), b""]
+    assert made["review"].tolist() == [b"", b"a cat"]
+    with pytest.raises(
+        ValueError, match=r"sample 1, field 'photo' \('gone.png'\): there is no file"
+    ):
+        raw_values(FIELDS, {"photo": "gone.png"})
+    with pytest.raises(ValueError, match="samples is empty"):
+        raw_values(FIELDS, [])
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,24 @@ class Task(Configured, abc.ABC):
         del target
         return {}
 
+    def check_hint(self, name: str, value: np.ndarray) -> None:
+        """Checks a hint that a person gives with a sample to be answered; by default none may be.
+
+        Hints that are made of the target would be the answer itself.
+
+        Args:
+            name: of `hints`.
+            value: of the shape and the dtype that `hints` states.
+
+        Raises:
+            ValueError: it may not be given, or is out of its range.
+        """
+        del value
+        raise ValueError(
+            f"hint {name!r} of {type(self).__name__} is made of true labels, in training alone; "
+            "leave it out, and the answer is the model's own."
+        )
+
     def trim(self, hints: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Cuts what is padding in all samples of a batch of hints; by default nothing."""
         return hints

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mmkeras.answers import raw_values
 from mmkeras.contracts.task import pointed_into
 from mmkeras.model import MultimodalModel
 
@@ -102,21 +103,21 @@ def raw_samples(model: MultimodalModel, samples: Any = None) -> dict[str, np.nda
 
     Args:
         model: the model.
-        samples: raw samples as `MultimodalModel.answer` takes them, with bytes or arrays instead
-            of paths; the modalities' own if None.
+        samples: raw samples as `MultimodalModel.answer` takes them; the modalities' own if None.
 
     Returns:
         object [B] of bytes for each field. The last rows lack one field each, the last one all.
+
+    Raises:
+        ValueError: see `mmkeras.answers.raw_values`.
     """
     if samples is None:
         own = {field: modality.samples() for field, modality in model.fields.items()}
         size = max(len(values) for values in own.values())
         rows = [{field: own[field][i % len(own[field])] for field in own} for i in range(size)]
     else:
-        rows = [
-            {f: modality.encode(row.get(f)) for f, modality in model.fields.items()}
-            for row in samples
-        ]
+        given = raw_values(model.fields, samples)
+        rows = [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
     rows += [rows[0] | {field: b""} for field in model.fields]
     rows.append(dict.fromkeys(model.fields, b""))
     return {field: np.array([row[field] for row in rows], object) for field in model.fields}

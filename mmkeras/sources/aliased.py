@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from mmkeras.contracts.source import Encode, Source
+from mmkeras.rows import Rows
 
 
 class Aliased(Source):
@@ -51,6 +52,62 @@ class Aliased(Source):
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def __getitem__(self, column: str) -> list[Any]:
+        """The cells of a column, as they were written; None where absent. See `Rows`.
+
+        Raises:
+            KeyError: there is no such column; the message lists those that exist.
+            TypeError: the source does not hold its cells.
+        """
+        if column not in self.columns:
+            raise KeyError(f"{self!r} has no column {column!r}; it has {list(self.columns)}.")
+        return self._held[self.aliases.get(column, column)]
+
+    def split(
+        self,
+        test: float = 0.2,
+        *,
+        by: str | None = None,
+        column: str | None = None,
+        **options: Any,
+    ) -> tuple["Aliased", ...]:
+        """Parts of the source, each under the same names; see `Rows.split`.
+
+        Args:
+            test: share of the rows.
+            by: a column, or another name of it, whose groups stay together.
+            column: a column, or another name of it, that says who goes where.
+            **options: further arguments of `Rows.split`.
+
+        Raises:
+            TypeError: the source cannot be split.
+
+        Example:
+
+        >>> from mmkeras.sources.table import Table
+        >>> source = Aliased(Table([{"text": str(i)} for i in range(10)]), written="text")
+        >>> train, test = source.split(test=0.3)
+        >>> len(train), test["written"] == test["text"]
+        (7, True)
+        """
+        by, column = (name and self.aliases.get(name, name) for name in (by, column))
+        parts = self._held.split(test, by=by, column=column, **options)
+        return tuple(Aliased(part, **self.aliases) for part in parts)
+
+    def missing_files(self, *columns: str) -> list[str]:
+        """The cells whose file does not exist; see `Rows.missing_files`."""
+        return self._held.missing_files(*(self.aliases.get(name, name) for name in columns))
+
+    @property
+    def _held(self) -> "Rows | Aliased":
+        """The source, if it holds its cells in memory."""
+        if not isinstance(self.source, Rows | Aliased):
+            raise TypeError(
+                f"{self.source!r} does not hold its cells: its columns cannot be looked at, nor "
+                "can it be split; give other names to parts of it instead."
+            )
+        return self.source
 
     def __repr__(self) -> str:
         return f"Aliased({self.source!r}, {self.aliases})"

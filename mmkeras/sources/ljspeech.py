@@ -15,9 +15,10 @@ class LJSpeech(Rows):
     The folder is laid out as that of LJ Speech and of the many voices that were recorded like it:
     each line of `metadata.csv` holds an id, the text as it is written, and the text with numbers
     and abbreviations in words, with `|` between them and no quotation marks around them;
-    `wavs/ID.wav` is the recording. Where the last part is empty, or no line has it, the text is
-    the written one. Recordings without a line are not looked at: several files, such as one for
-    training and one for tests, may share a folder.
+    `wavs/ID.wav` is the recording, and an id may be written with this folder and this ending, too.
+    Where the last part is empty, or no line has it, the text is the written one. Recordings without
+    a line are not looked at: several files, such as one for training and one for tests, may share a
+    folder.
 
     Args:
         folder: the one that holds `wavs`.
@@ -112,6 +113,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str, str, str]]:
                 f"{place}: {len(texts) + 1} parts between |, but line {first} has {width + 1}: "
                 f"{shown(line.strip())}; write as many, and leave a part empty that is absent."
             )
+        # Some write the recording's path.
+        name = name.removeprefix("wavs/").removesuffix(".wav")
         if not name:
             raise ValueError(
                 f"{place}: the id is empty: {shown(line.strip())}; write that of the recording."

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -49,7 +50,7 @@ class SpeechRecognition(TextLabels, Task):
         field: the recording.
         max_tokens: L, the most pieces that a label may have.
         unknown: what is done about what the tokenizer does not know: `"raise"` an error, `"drop"`
-            it, or `"keep"` its piece for the unknown.
+            it, or `"keep"` its piece for the unknown, which is learned and never answered.
         dropout: fraction of the tokens' features dropped in training.
         beams: how the likeliest text is looked for, with a language model or without; None takes
             the likeliest piece of each step, which is fastest. It may be changed in a trained
@@ -134,7 +135,11 @@ class SpeechRecognition(TextLabels, Task):
         return SpeechRecognitionHead(self.field, step_s, self.num_classes, self.dropout, name=name)
 
     def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
-        """The negative log-likelihood of each text, divided by the number of its pieces."""
+        """The negative log-likelihood of each text, divided by the number of its pieces.
+
+        0 where a text does not fit into its recording; such labels count as samples, and so lower
+        the mean loss: see the metric `unalignable`.
+        """
         losses = ctc_loss(outputs["logits"], outputs["times"][..., 0] >= 0, target)
         pieces = ops.cast(ops.sum(ops.cast(target > 0, "int32"), axis=1), losses.dtype)
         return losses / ops.maximum(pieces, 1.0)
@@ -144,14 +149,19 @@ class SpeechRecognition(TextLabels, Task):
         return {"": [PieceErrorRate(), Unalignable()]}
 
     def language_model(
-        self, texts: Iterable[str | bytes], order: int = 5, min_count: int = 1
+        self, texts: Iterable[str | bytes | None], order: int = 5, min_count: int = 1
     ) -> NGramModel:
         """An n-gram model of this tokenizer's pieces, for `CTCBeams`.
 
         Args:
-            texts: what people say; pieces that the tokenizer does not know are left out.
+            texts: what people say, such as a column of labels, of which absent ones are left out;
+                so are pieces that the tokenizer does not know.
             order: how many pieces are looked at together.
             min_count: see `NGramModel`.
+
+        Raises:
+            ValueError: there is no text, or there is one that is no list.
+            TypeError: a text is something else.
 
         Example:
 
@@ -159,7 +169,13 @@ class SpeechRecognition(TextLabels, Task):
         >>> task.language_model(["ab", "abab"], order=2).num_tokens
         4
         """
-        ids = self.tokenizer.tokenize(tf.strings.strip(tf.constant(list(texts), tf.string)))
+        if isinstance(texts, str | bytes):
+            raise ValueError(
+                f"language_model: texts is {texts!r:.80}; it has to be a list of texts, such as "
+                f"[{texts!r:.20}]."
+            )
+        said = [text for text in map(text_label, texts) if text]
+        ids = self.tokenizer.tokenize(tf.strings.strip(tf.constant(said, tf.string)))
         unknown = self.tokenizer.unknown_id
         rows = [[i + self.tokenizer.shift for i in row if i != unknown] for row in ids.to_list()]
         return NGramModel.learn(rows, order, self.num_classes, min_count)
@@ -167,11 +183,14 @@ class SpeechRecognition(TextLabels, Task):
     def conclude(self, outputs: dict[str, Any]) -> dict[str, Any]:
         """The likeliest pieces, in time; see `ctc_greedy`, or `ctc_beam` where there are beams.
 
+        Pieces that are no text, such as the one for the unknown, are not among them.
+
         `token_ids` int32 [B, T], 0 behind the last piece; `starts_s` and `ends_s`, float [B, T];
         `score`, float [B].
         """
         begins, ends = outputs["times"][..., 0], outputs["times"][..., 1]
-        logits, mask = outputs["logits"], begins >= 0
+        written = ~np.isin(np.arange(self.num_classes), self.silent)
+        logits, mask = ops.where(written, outputs["logits"], -float("inf")), begins >= 0
         if self.beams is None:
             found = ctc_greedy(logits, mask)
             ids = found.token_ids
@@ -345,7 +364,8 @@ class SpeechRecognitionHead(keras.layers.Layer):
 class PieceErrorRate(TokenErrorRate):
     """How many pieces of the likeliest of each step are wrong, of all that were said.
 
-    With letters as pieces it is the character error rate without beams.
+    With letters as pieces it is the character error rate without beams. A blank label has no piece:
+    all that is heard there is wrong, and nothing is added to what was said.
     """
 
     def __init__(self, name: str = "piece_error_rate", dtype: Any = None):

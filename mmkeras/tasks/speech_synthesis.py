@@ -182,7 +182,8 @@ class SpeechSynthesis(Task):
         """The recording, `waveform` float32 [S] and `length` float32 []; and `control` float32 [3].
 
         The control says how much faster, how many octaves higher and how much louder (in the unit
-        of energies) than predicted a text is said: (1, 0, 0) as predicted.
+        of energies) than predicted a text is said: (1, 0, 0) as predicted. It alone may be given
+        with a text to be said.
         """
         return {
             "waveform": TensorSpec((None,), "float32"),
@@ -193,6 +194,16 @@ class SpeechSynthesis(Task):
     def hint(self, target: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `hints`."""
         return {"waveform": target[1:], "length": target[0], "control": tf.constant(_AS_LEARNED)}
+
+    def check_hint(self, name: str, value: np.ndarray) -> None:
+        """Of finite numbers, and a tempo above 0. See `Task.check_hint`."""
+        if name != "control":
+            super().check_hint(name, value)
+        if not (np.isfinite(value).all() and value[0] > 0):
+            raise ValueError(
+                f"control is {value.tolist()}; it has to be a tempo above 0 (1 as learned), and "
+                "octaves and loudness (0 as learned), all of them finite, such as (1.2, 0, 0)."
+            )
 
     def trim(self, hints: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Cuts what is silence behind all recordings of a batch."""

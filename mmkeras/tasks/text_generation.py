@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -47,6 +48,8 @@ class TextGeneration(TextLabels, Task):
 
     With a `SpeechRecognition` of the same recording beside it, it is the hybrid of Watanabe et al.
     2017, whose alignment helps attention to be found: weigh the two by the model's `loss_weights`.
+    Where both read the same labels, a blank one (white space alone) says to `SpeechRecognition`
+    that nothing is said, and to this task nothing: it does not learn to be silent.
 
     A label is a text; white space around it is no part of it, and None, or a text of white space
     alone, says that nobody wrote one.
@@ -64,7 +67,7 @@ class TextGeneration(TextLabels, Task):
         fields: those that the decoder looks at; none named: all.
         max_tokens: L, the most pieces that a text may have; T is one more, the end.
         unknown: what is done about what the tokenizer does not know: `"raise"` an error, `"drop"`
-            it, or `"keep"` its piece for the unknown.
+            it, or `"keep"` its piece for the unknown, which is learned and never written.
         depth: number of decoder blocks.
         num_heads: of their attention.
         dropout: fraction of units dropped in training.
@@ -102,6 +105,11 @@ class TextGeneration(TextLabels, Task):
     def __post_init__(self) -> None:
         """Checks the arguments."""
         self.check_labels()
+        if isinstance(self.fields, str):
+            raise ValueError(
+                f"TextGeneration: fields is {self.fields!r}; it has to be a tuple of names, such "
+                f"as ({self.fields!r},)."
+            )
         for name, value in (("depth", self.depth), ("num_heads", self.num_heads)):
             if value < 1:
                 raise ValueError(f"TextGeneration: {name} is {value}; it has to be at least 1.")
@@ -170,6 +178,7 @@ class TextGeneration(TextLabels, Task):
             self.dropout,
             self.label_smoothing,
             self.search,
+            self.silent,
             name=name,
         )
 
@@ -233,6 +242,7 @@ class TextGenerationHead(keras.layers.Layer):
         dropout: fraction of units dropped in training.
         label_smoothing: share of the target that all pieces get alike.
         search: how pieces are chosen where they are not given.
+        silent: classes that are never chosen, besides 0.
     """
 
     def __init__(
@@ -245,6 +255,7 @@ class TextGenerationHead(keras.layers.Layer):
         dropout: float = 0.0,
         label_smoothing: float = 0.0,
         search: Search | None = None,
+        silent: Sequence[int] = (),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -254,10 +265,17 @@ class TextGenerationHead(keras.layers.Layer):
         self.label_smoothing = label_smoothing
         self.search = Greedy() if search is None else search
         self.seed = keras.random.SeedGenerator(name="seed")
+        self.silent = tuple(silent)
 
     def build(self, tokens_shape: Mapping[str, Tokens], hints_shape: Any = None) -> None:
         seen = {field: tokens_shape[field] for field in self._seen(tokens_shape)}
         width = max(shape.values[-1] for shape in seen.values())
+        if width % self.num_heads:
+            fitting = [n for n in range(1, width + 1) if width % n == 0]
+            raise ValueError(
+                f"task {self.name!r}: num_heads is {self.num_heads}, which does not divide the "
+                f"width {width} of its tokens; give TextGeneration a num_heads of {fitting}."
+            )
         policy = self.dtype_policy
         size = Size(width, self.depth, self.num_heads, 4 * width)
         embedding = TokenEmbedding(
@@ -297,11 +315,11 @@ class TextGenerationHead(keras.layers.Layer):
         """What the decoder writes by itself."""
         end = self.num_classes - 1
         first = ops.full((ops.shape(source)[0],), end, dtype="int32")
-        no_piece = ops.arange(self.num_classes) == 0
+        written = ~np.isin(np.arange(self.num_classes), (0, *self.silent))
 
-        def step(ids: Any, state: Any) -> tuple[Any, Any]:
-            logits, state = self.decoder.step(ids, state)
-            return ops.where(no_piece, -1e9, ops.cast(logits, "float32")), state
+        def step(token_ids: Any, state: Any) -> tuple[Any, Any]:
+            logits, state = self.decoder.step(token_ids, state)
+            return ops.where(written, ops.cast(logits, "float32"), -float("inf")), state
 
         found = self.search(
             step,
@@ -352,6 +370,7 @@ class TextGenerationHead(keras.layers.Layer):
             "dropout": self.dropout,
             "label_smoothing": self.label_smoothing,
             "search": keras.saving.serialize_keras_object(self.search),
+            "silent": self.silent,
         }
 
     @classmethod

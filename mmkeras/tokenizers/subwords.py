@@ -90,6 +90,11 @@ class SubwordTokenizer(Tokenizer):
         """How many ids there are, those of special tokens included."""
         return len(self.vocabulary)
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The pieces that stand for no text: the special tokens."""
+        return self.special.names
+
     def special_id(self, role: str) -> int | None:
         """The id of the piece that plays a part, one of the names of `SpecialTokens`."""
         piece = getattr(self.special, role)

@@ -1,5 +1,6 @@
 """`TextLabels`: what tasks have in common whose labels are texts that they learn to write."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -80,6 +81,12 @@ class TextLabels:
         usual = cls.normalization if normalization is None else tuple(normalization)
         return cls(tokenizer.learn(texts, vocabulary_size, normalization=usual), **kwargs)
 
+    @functools.cached_property
+    def silent(self) -> tuple[int, ...]:
+        """The classes that are never written, 0 aside: the padding, the unknown and the like."""
+        ids = {self.tokenizer.vocabulary.index(piece) for piece in self.tokenizer.marks}
+        return tuple(sorted({id_ + self.tokenizer.shift for id_ in ids} - {0}))
+
     def pieces(self, raw: tf.Tensor) -> tf.Tensor:
         """The classes of the pieces of a label; white space around it is no part of it.
 
@@ -93,16 +100,18 @@ class TextLabels:
             tf.errors.InvalidArgumentError: the label has more than L pieces, or holds what the
                 tokenizer does not know and `unknown` is `"raise"`.
         """
-        ids = self.tokenizer.tokenize(tf.strings.strip(raw)[None]).flat_values
+        text = tf.strings.strip(raw)
+        ids = self.tokenizer.tokenize(text[None]).flat_values
         unknown = self.tokenizer.unknown_id
         if unknown is not None and self.unknown != "keep":
             strange = ids == unknown
             if self.unknown == "raise":
                 with refuse(
                     tf.reduce_any(strange),
-                    "the text {} holds what the tokenizer does not know; learn it from all labels, "
-                    "or choose unknown='drop' or unknown='keep'.",
-                    readable(raw),
+                    "the text {} holds what the tokenizer does not know: {}; learn it from all "
+                    "labels, or choose unknown='drop' or unknown='keep'.",
+                    lambda: readable(text),
+                    lambda: self._unknown_in(text),
                 ):
                     ids = tf.identity(ids)
             else:
@@ -111,12 +120,22 @@ class TextLabels:
         with refuse(
             count > self.max_tokens,
             "the text {} has {} pieces, more than max_tokens={}; cut it, or raise max_tokens.",
-            readable(raw),
+            lambda: readable(text),
             count,
             tf.constant(self.max_tokens),
         ):
             padded = tf.pad(ids + self.tokenizer.shift, [[0, self.max_tokens - count]])
         return tf.ensure_shape(padded, [self.max_tokens])
+
+    def _unknown_in(self, text: tf.Tensor) -> tf.Tensor:
+        """What of a text (string []) the tokenizer does not know, each once."""
+        found = self.tokenizer.tokenize_with_offsets(text[None], unit="bytes")
+        strange = found.token_ids.flat_values == self.tokenizer.unknown_id
+        starts, ends = (
+            tf.boolean_mask(places.flat_values, strange) for places in (found.starts, found.ends)
+        )
+        parts = tf.strings.substr(tf.fill(tf.shape(starts), text), starts, ends - starts)
+        return readable(tf.strings.reduce_join(tf.unique(parts)[0], separator=" "))
 
     def written(self, labels: Sequence[bytes]) -> list[str]:
         """Labels as the tokenizer would write them, to be compared with what a model wrote.

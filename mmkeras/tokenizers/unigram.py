@@ -157,6 +157,11 @@ class Unigram(SubwordTokenizer):
             except ValueError as error:
                 raise ValueError(f"Unigram: {error}") from error
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The special tokens and the pieces of `control`."""
+        return (*self.special.names, *self.control)
+
     @functools.cached_property
     def _ids(self) -> dict[str, int]:
         return {piece: id_ for id_, piece in enumerate(self.vocabulary)}
@@ -165,7 +170,7 @@ class Unigram(SubwordTokenizer):
     def _hidden(self) -> frozenset[str]:
         """The pieces that no text is cut into."""
         bytes_ = BYTE_PIECES if self.byte_fallback else ()
-        return frozenset((*self.special.names, *self.control, *bytes_))
+        return frozenset((*self.marks, *bytes_))
 
     @functools.cached_property
     def _text_ids(self) -> list[int]:
@@ -301,7 +306,7 @@ class Unigram(SubwordTokenizer):
         Returns:
             string [B].
         """
-        hidden = (set(self.special.names) | set(self.control)) - {self.special.unknown}
+        hidden = set(self.marks) - {self.special.unknown}
         shown = [
             b"" if piece in hidden else piece.replace(BLANK, " ").encode()
             for piece in self.vocabulary

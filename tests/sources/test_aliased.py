@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 import mmkeras as mm
+from mmkeras.contracts import Source
 from mmkeras.sources import Aliased, Table
 
 ROWS = [{"said": "ab", "voice": None}, {"said": None}, {"said": "b"}]
@@ -27,6 +28,34 @@ def test_names_are_read_each_in_its_own_way():
     ]
     # A name alone, without the column that it stands for.
     assert [v.numpy() for v in source.column("text", encoders["text"])] == [b"AB", b"", b"B"]
+
+
+def test_columns_and_parts_are_those_of_the_source():
+    source = Aliased(Aliased(Table(ROWS), text="said"), written="text")
+    assert source["written"] == source["said"] == ["ab", None, "b"]
+    with pytest.raises(KeyError, match=r"no column 'sad'; it has .*'written'"):
+        source["sad"]
+    train, test = source.split(test=0.4, by="written")
+    assert (len(train), len(test)) == (2, 1)
+    assert sorted(map(str, [*train["text"], *test["written"]])) == ["None", "ab", "b"]
+    assert test.columns == source.columns
+    assert Aliased(Table([{"path": "gone.wav"}]), file="path").missing_files("file") == [
+        "sample 1, path: gone.wav"
+    ]
+
+
+def test_what_is_no_table_has_no_parts():
+    class Stream(Source):
+        columns = ("said",)
+        rows = load = locate = cell = None
+
+        def __len__(self):
+            return 1
+
+    source = Aliased(Stream(), text="said")
+    for look in (source.split, lambda: source["text"]):
+        with pytest.raises(TypeError, match="does not hold its cells"):
+            look()
 
 
 def test_files_are_read_under_every_name(tmp_path):

@@ -91,6 +91,14 @@ def test_recordings_are_heard(tmp_path):
 # What is wrong.
 
 
+def test_ids_may_be_paths(tmp_path):
+    source = LJSpeech(write(tmp_path, "a.wav|A\nwavs/b|B\nwavs/c.wav|C\n", "a", "b", "c"))
+    assert source["id"] == ["a", "b", "c"]
+    assert source["speech"] == ["wavs/a.wav", "wavs/b.wav", "wavs/c.wav"]
+    with pytest.raises(ValueError, match="the id 'a' stands in line 1 already"):
+        LJSpeech(write(tmp_path, "a|A\nwavs/a.wav|A\n"))
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [

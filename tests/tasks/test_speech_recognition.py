@@ -9,6 +9,7 @@ import tensorflow as tf
 import mmkeras as mm
 from mmkeras.answers import decode
 from mmkeras.decoding import CTCBeams
+from mmkeras.diagnosis import reason_of
 from mmkeras.tasks import SpeechRecognition
 from mmkeras.tokenizers import ByteTokenizer, CharacterTokenizer, WordPiece
 from mmkeras.tokens import Layout
@@ -37,7 +38,7 @@ def test_words_have_the_times_of_their_letters():
     assert words == [("ab", 0.0, 0.4), ("c", 0.6, 0.8)]
     pieces = [(p["text"], round(p["start_s"], 3), round(p["end_s"], 3)) for p in answer["pieces"]]
     assert pieces == [("a", 0.0, 0.2), ("b", 0.3, 0.4), (" ", 0.4, 0.5), ("c", 0.6, 0.8)]
-    assert answer["score"] == pytest.approx(np.exp(9) / (np.exp(9) + 5), rel=1e-4)
+    assert answer["score"] == pytest.approx(np.exp(9) / (np.exp(9) + 4), rel=1e-4)
 
 
 def test_times_are_those_of_the_recording_before_it_was_trimmed():
@@ -69,6 +70,58 @@ def test_subwords_and_bytes_make_words_too():
 def test_what_the_tokenizer_does_not_know(unknown, expected):
     task = SpeechRecognition(LETTERS, max_tokens=4, unknown=unknown)
     assert task.target(tf.constant("aßb")).numpy().tolist() == expected
+
+
+@pytest.mark.parametrize("beams", [None, CTCBeams(9)])
+def test_padding_and_unknown_are_never_heard(beams):
+    letters = CharacterTokenizer(("a", "<unk>", "b", "<pad>"))
+    task = SpeechRecognition(letters, beams=beams)  # classes: nothing, a, unknown, b, padding
+    assert task.silent == (2, 4)
+    steps = [[0, 4.0, 9, 0, 0], [1, 0, 9, 0, 9], [0, 0, 0, 4, 9]]
+    times = np.array([[[0.0, 0.1], [0.1, 0.2], [0.2, 0.3]]], "float32")
+    outputs = {"logits": tf.constant([steps], tf.float32), "times": tf.constant(times)}
+    found = decode({"text": task}, {"text": outputs}, {"speech": {"start_s": tf.zeros([1])}})
+    answer = found[0]["text"]
+    assert [(p["text"], round(p["start_s"], 3)) for p in answer["pieces"]] == [
+        ("a", 0.0),
+        ("b", 0.2),
+    ]
+    assert answer["text"] == "ab" and 0 < answer["score"] <= 1
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, tf.function], ids=["eager", "graph"])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ab, é", 'the text "ab, é" holds what the tokenizer does not know: ", é"; learn'),
+        (" a“”’\n", 'the text "a“”’" holds what the tokenizer does not know: "“ ” ’"; learn'),
+        ("a\0b", 'the text "a<00>b" holds what the tokenizer does not know: "<00>"; learn'),
+        (
+            "猫" * 99,
+            f'the text "{"猫" * 80}..." holds what the tokenizer does not know: "猫"; learn',
+        ),
+        ("ab " * 40, f'the text "{("ab " * 40)[:80]}..." has 119 pieces, more than max_tokens=8'),
+    ],
+)
+def test_texts_are_shown_as_they_are_written(wrap, text, says):
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        wrap(TASK.target)(tf.constant(text))
+    assert reason_of(caught.value).startswith(says)
+
+
+def test_quotation_marks_stay_where_they_are():
+    sound = np.zeros(400, "float32")
+    for text, shown in (
+        ("it's “a”, isn't it", "(“it’s “a”, isn’t it”): the text “it’s “a”, isn’t it” holds"),
+        ("'a' \"b\"", "(‘‘a’ “b”’): the text “‘a’ “b”” holds"),
+        ("don't " * 20, "don’t don’t"),
+    ):
+        table = mm.sources.Table([{"speech": sound, "text": text}])
+        with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+            list(mm.pipeline(table, {"speech": mm.Audio.tiny()}, {"text": TASK}))
+        reason = reason_of(caught.value)
+        assert shown in reason
+        assert "field ‘text’" in reason and "unknown=‘drop’ or unknown=‘keep’." in reason
 
 
 def test_transcripts_that_are_wrong():
@@ -190,6 +243,16 @@ def test_beams_give_the_times_of_the_search(seed):
 def test_silence_has_no_beams():
     task = dataclasses.replace(TASK, beams=CTCBeams(3, language_model=TASK.language_model(["a"])))
     assert heard(task, [3, 3], length=0)["text"] == ""
+
+
+def test_language_models_take_columns_of_labels():
+    absent = [None, float("nan"), b"", ""]
+    assert TASK.language_model(["ab", *absent, b"c"]) == TASK.language_model(["ab", "c"])
+    for texts in ("ab", b"ab"):
+        with pytest.raises(ValueError, match="has to be a list of texts"):
+            TASK.language_model(texts)
+    with pytest.raises(ValueError, match="no sequence to learn from"):
+        TASK.language_model(absent)
 
 
 def test_a_language_model_of_other_pieces_is_refused():

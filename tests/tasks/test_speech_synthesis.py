@@ -130,6 +130,10 @@ def test_answers_may_be_controlled(model):
     for hints, says in (
         ({"sound": {}}, r"for task 'sound'; the tasks are \['speech'\]"),
         ({"speech": {"contrl": (1, 0, 0)}}, "no hint 'contrl'; it has .*'control'"),
+        ({"speech": {"control": (0, 0, 0)}}, r"control is \[0.0, 0.0, 0.0\]; .* tempo above 0"),
+        ({"speech": {"control": (-1, 0, 0)}}, "tempo above 0"),
+        ({"speech": {"control": (1, float("nan"), 0)}}, "all of them finite"),
+        ({"speech": {"length": 1.0}}, "hint 'length' of SpeechSynthesis is made of true labels"),
         ({"speech": {"control": (1, 0)}}, r"must have the shape \(3,\); got \(2,\)"),
     ):
         with pytest.raises(ValueError, match=says):

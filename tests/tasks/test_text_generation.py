@@ -128,11 +128,37 @@ def test_what_is_written_has_the_probability_that_it_is_forced_to(model, inputs,
     written = {k: np.array(v) for k, v in model(inputs)["answer"].items()}
     ids = written["token_ids"].astype("int32")
     assert ids.shape == (3, 6) and (np.diff((ids > 0).astype(int), axis=1) <= 0).all()
-    forced = model(inputs | {"answer_given_token_ids": tf.constant(ids)})["answer"]
-    np.testing.assert_allclose(written["score"], forced["score"], rtol=1e-4, atol=1e-3)
-    if search == Greedy():
-        np.testing.assert_array_equal(written["token_ids"], np.array(forced["token_ids"]))
+    logits_behind = decoder_of(model, inputs)
+    for row, made in enumerate(ids):
+        total = 0.0
+        for t, piece in enumerate(made[made > 0]):
+            logits = logits_behind([END, *made[:t]])[row]
+            logits[:2] = -np.inf  # the padding and the unknown are no text
+            total += logits[piece] - np.log(np.exp(logits).sum())
+            assert search != Greedy() or piece == logits.argmax()
+        assert written["score"][row] == pytest.approx(total, rel=1e-4, abs=1e-3)
     model.set_task("answer", search=Greedy())
+
+
+def test_padding_and_unknown_are_never_written(model, inputs, monkeypatch):
+    embedding = model.get_layer("answer").decoder.embedding
+    plain, favour = embedding.logits, np.array([99, 90, 0, 0, 0, 0, 0], "float32")
+    monkeypatch.setattr(embedding, "logits", lambda values: plain(values) + favour)
+    for search in (Greedy(), Beams(8), Sampling(top_k=7)):
+        model.set_task("answer", search=search)
+        ids = np.array(model(inputs)["answer"]["token_ids"])
+        assert not np.isin(ids, 1).any() and ids[:, 0].all()
+    model.set_task("answer", search=Greedy())
+    # In training they are as likely as the model finds.
+    _, hints = told(TASK, TEXTS)
+    assert np.array(model(inputs | hints)["answer"]["nll"])[0, 0] > 80
+
+
+def test_the_true_text_is_no_hint_for_answers(model):
+    with pytest.raises(
+        ValueError, match="hint 'token_ids' of TextGeneration is made of true labels"
+    ):
+        model.answer({"question": "dogs"}, hints={"answer": {"token_ids": [3, END]}})
 
 
 def test_it_learns_what_only_one_of_the_fields_tells(tmp_path):
@@ -218,6 +244,7 @@ def test_wrong_arguments(model):
         ({"max_tokens": 0}, "max_tokens is 0"),
         ({"unknown": "guess"}, "unknown is 'guess'"),
         ({"depth": 0}, "depth is 0"),
+        ({"fields": "speech"}, r"fields is 'speech'; .* such as \('speech',\)"),
         ({"label_smoothing": 1.0}, "label_smoothing is 1.0"),
         ({"search": CTCBeams()}, "search is CTCBeams"),
         ({"measures": ("meteor",)}, r"measures is \('meteor',\).*'chrf'"),
@@ -231,6 +258,14 @@ def test_wrong_arguments(model):
         mm.MultimodalModel(
             {"text": mm.Text.tiny()},
             {"answer": dataclasses.replace(TASK, fields=("sound",))},
+            size="tiny",
+        )
+    with pytest.raises(
+        ValueError, match=r"'answer': num_heads is 3, .* 16 .*num_heads of \[1, 2, 4, 8, 16\]"
+    ):
+        mm.MultimodalModel(
+            {"text": mm.Text.tiny()},
+            {"answer": dataclasses.replace(TASK, num_heads=3)},
             size="tiny",
         )
     with pytest.raises(ValueError, match="num_beams must be at least 1"):
