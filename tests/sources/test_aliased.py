@@ -70,7 +70,7 @@ def test_files_are_read_under_every_name(tmp_path):
 
 def test_two_tasks_learn_one_column():
     """A hybrid recogniser: connectionist temporal classification and attention."""
-    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 4_000)
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 800)
     table = Table([{"speech": sound, "text": "ab"}, {"speech": sound, "text": "b"}])
     recognition, generation = mm.SpeechRecognition.tiny(), mm.TextGeneration.tiny()
     tasks = {"text": recognition, "written": generation}

@@ -232,7 +232,7 @@ def test_beams_weigh_what_is_heard_with_what_is_said():
 @pytest.mark.parametrize("seed", range(3))
 def test_beams_give_the_times_of_the_search(seed):
     """Of one beam without anything beside the scores: those of the likeliest steps."""
-    path = np.random.default_rng(seed).integers(0, 6, 12).tolist()
+    path = np.random.default_rng(seed).choice([0, 2, 3, 4, 5], 12).tolist()
     plain = heard(TASK, path)
     assert heard(dataclasses.replace(TASK, beams=CTCBeams(3)), path) == {
         **plain,
