@@ -227,7 +227,7 @@ def png_header(width: int, height: int) -> bytes:
     [
         (
             b"\xff\x00 'no\" picture",
-            "no JPEG, PNG, GIF or BMP: they begin with .{1,2}<ff><00> .{1,2}no",
+            "no JPEG, PNG, GIF or BMP: they begin with .{1,2}<ff><00> .{1,6}no",
         ),
         (b"R", "these 1 bytes are no JPEG"),
         (png_header(60_000, 60_000), "60000 rows of 60000 pixels; from 1 to 64000000"),

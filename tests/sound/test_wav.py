@@ -139,7 +139,10 @@ def test_forgives_padding_that_is_left_out():
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"\xff\xfb 'mp3\"", "these 8 bytes are no WAV file: they begin with .{1,2}<ff><fb> .mp3"),
+        (
+            b"\xff\xfb 'mp3\"",
+            "these 8 bytes are no WAV file: they begin with .{1,2}<ff><fb> .{1,6}mp3",
+        ),
         (b"OggS", "convert the recording to WAV, such as with ffmpeg"),
         (b"RIFF\0\0\0\0AVI LIST", "are no WAV file"),
         (b"RIFF\x04\0\0\0WAVE", "no whole fmt chunk"),
