@@ -25,7 +25,7 @@ from mmkeras.layers.mfcc import MFCC
 from mmkeras.layers.modality_dropout import ModalityDropout
 from mmkeras.layers.monotonic_alignment import (
     beta_binomial_log_prior,
-    log_attention,
+    log_likelihood,
     monotonic_alignment,
 )
 from mmkeras.layers.multi_head_attention import MultiHeadAttention
@@ -113,7 +113,7 @@ __all__ = [
     "expand",
     "first_token",
     "hard_alignment",
-    "log_attention",
+    "log_likelihood",
     "masked_max",
     "masked_mean",
     "mel_filters",

@@ -13,42 +13,45 @@ from keras import ops
 _NEVER = -1e30
 
 
-def log_attention(
-    frames: Any, tokens: Any, token_mask: Any, log_prior: Any = None, sharpness: float = 0.0005
+def log_likelihood(
+    frames: Any, tokens: Any, token_mask: Any, log_prior: Any = None, sharpness: float = 0.1
 ) -> Any:
-    """How probable each token is for each frame: the closer their vectors, the more probable.
+    """How probable each frame is if a token is said in it, but for a constant.
 
-    Source: Badlani et al. 2022, "One TTS Alignment to Rule Them All", equation 1 and section 2.2;
-    `sharpness` is what its authors multiply squared distances of 80 dimensions with.
+    A token's frames are spread around its own vector, as Gaussians of one width. It is no softmax
+    over the tokens: there, one of them that is always a little more probable than its neighbours
+    would win all their frames, whatever is heard in them; here it would have to sound like them.
+
+    Source: Kim et al. 2020, "Glow-TTS", section 3.2; with frames as they are, as in Popov et al.
+    2021, "Grad-TTS", section 3.2.
 
     Args:
-        frames: float [B, F, D].
-        tokens: float [B, T, D].
+        frames: float [B, F, D], what was heard.
+        tokens: float [B, T, D], what each token sounds like.
         token_mask: bool [B, T], True = a token that counts.
         log_prior: float [B, F, T] or None, such as `beta_binomial_log_prior` gives.
-        sharpness: what a squared distance is multiplied with.
+        sharpness: what a squared distance is multiplied with, 1 / (2 · variance).
 
     Returns:
-        float32 [B, F, T]: log probabilities of the tokens of each frame; -1e30 where masked.
+        float32 [B, F, T]; -1e30 where masked.
 
     Example:
 
     >>> import numpy as np
     >>> frames, tokens = np.array([[[0.0], [4.0]]]), np.array([[[0.0], [4.0], [9.0]]])
     >>> mask = np.array([[True, True, False]])
-    >>> np.exp(log_attention(frames, tokens, mask, sharpness=1.0)).round(2).tolist()
-    [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]
+    >>> made = np.array(log_likelihood(frames, tokens, mask, sharpness=0.5))
+    >>> (made[..., :2] + 0.0).tolist()
+    [[[0.0, -8.0], [-8.0, 0.0]]]
     """
     frames, tokens = ops.cast(frames, "float32"), ops.cast(tokens, "float32")
-    # The squared length of a frame's own vector is the same for all tokens.
     products = ops.matmul(frames, ops.transpose(tokens, (0, 2, 1)))
-    lengths = ops.sum(ops.square(tokens), axis=-1)[:, None, :]
-    logits = sharpness * (2.0 * products - lengths)
+    lengths = [ops.sum(ops.square(each), axis=-1) for each in (frames, tokens)]
+    distances = lengths[0][:, :, None] + lengths[1][:, None, :] - 2.0 * products
+    likelihood = -sharpness * ops.maximum(distances, 0.0)
     if log_prior is not None:
-        logits = logits + log_prior
-    mask = token_mask[:, None, :]
-    logits = ops.log_softmax(ops.where(mask, logits, _NEVER), axis=-1)
-    return ops.where(mask, logits, _NEVER)
+        likelihood = likelihood + log_prior
+    return ops.where(token_mask[:, None, :], likelihood, _NEVER)
 
 
 def beta_binomial_log_prior(frame_mask: Any, token_mask: Any, width: float = 1.0) -> Any:
@@ -88,13 +91,13 @@ def beta_binomial_log_prior(frame_mask: Any, token_mask: Any, width: float = 1.0
     return ops.where(token_mask[:, None, :], chosen + ahead - whole, _NEVER)
 
 
-def monotonic_alignment(log_attention: Any, frame_mask: Any, token_mask: Any) -> Any:
+def monotonic_alignment(log_likelihood: Any, frame_mask: Any, token_mask: Any) -> Any:
     """How many frames each token has on the most probable monotonic path.
 
     Source: Kim et al. 2020, "Glow-TTS", algorithm 1 (monotonic alignment search).
 
     Args:
-        log_attention: float [B, F, T], the log probability of each token in each frame; at masked
+        log_likelihood: float [B, F, T], the log probability of each token in each frame; at masked
             places anything.
         frame_mask: bool [B, F], True = a frame that counts; these come first.
         token_mask: bool [B, T], likewise.
@@ -112,7 +115,7 @@ def monotonic_alignment(log_attention: Any, frame_mask: Any, token_mask: Any) ->
     >>> np.array(monotonic_alignment(attention, *masks)).tolist()
     [[2, 2]]
     """
-    paths = Paths.of(log_attention, frame_mask, token_mask)
+    paths = Paths.of(log_likelihood, frame_mask, token_mask)
     after = paths.forward(ops.maximum)
     before = ops.concatenate([ops.zeros_like(after[:1]), after[:-1]])
     token = ops.arange(ops.shape(after)[2], dtype="int32")
@@ -159,18 +162,18 @@ class Paths(NamedTuple):
     num_tokens: Any
 
     @classmethod
-    def of(cls, log_attention: Any, frame_mask: Any, token_mask: Any) -> Self:
+    def of(cls, log_likelihood: Any, frame_mask: Any, token_mask: Any) -> Self:
         """The paths; the arguments are those of `monotonic_alignment`.
 
         Raises:
             ValueError: a shape or a dtype is another.
         """
-        log_attention, frame_mask, token_mask = (
-            ops.convert_to_tensor(part) for part in (log_attention, frame_mask, token_mask)
+        log_likelihood, frame_mask, token_mask = (
+            ops.convert_to_tensor(part) for part in (log_likelihood, frame_mask, token_mask)
         )
-        if len(log_attention.shape) != 3:
+        if len(log_likelihood.shape) != 3:
             raise ValueError(
-                f"log_attention must be float [B, F, T]; got shape {tuple(log_attention.shape)}."
+                f"log_likelihood must be float [B, F, T]; got shape {tuple(log_likelihood.shape)}."
             )
         for name, mask in (("frame_mask", frame_mask), ("token_mask", token_mask)):
             if len(mask.shape) != 2 or ops.dtype(mask) != "bool":
@@ -179,7 +182,7 @@ class Paths(NamedTuple):
                     f"got {ops.dtype(mask)} {tuple(mask.shape)}."
                 )
         counts = ops.transpose(frame_mask)
-        scores = ops.transpose(ops.cast(log_attention, "float32"), (1, 0, 2))
+        scores = ops.transpose(ops.cast(log_likelihood, "float32"), (1, 0, 2))
         scores = ops.maximum(ops.where(token_mask, scores, _NEVER), _NEVER)
         # Every path goes once through each frame, so this changes no path beside another, and
         # small numbers add up exactly.

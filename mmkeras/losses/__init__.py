@@ -1,6 +1,6 @@
 """Losses of each sample, in `keras.ops`."""
 
-from mmkeras.losses.alignment import binarization, forward_sum
+from mmkeras.losses.alignment import forward_sum
 from mmkeras.losses.contrastive import info_nce, pairwise_sigmoid
 from mmkeras.losses.crf import crf_negative_log_likelihood
 from mmkeras.losses.cross_entropy import (
@@ -13,7 +13,6 @@ from mmkeras.losses.huber import huber
 
 __all__ = [
     "alignable",
-    "binarization",
     "binary_cross_entropy",
     "crf_negative_log_likelihood",
     "cross_entropy",

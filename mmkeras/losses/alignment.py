@@ -4,11 +4,10 @@ from typing import Any
 
 from keras import ops
 
-from mmkeras.layers.durations import hard_alignment
 from mmkeras.layers.monotonic_alignment import Paths
 
 
-def forward_sum(log_attention: Any, frame_mask: Any, token_mask: Any) -> Any:
+def forward_sum(log_likelihood: Any, frame_mask: Any, token_mask: Any) -> Any:
     """-log of the probability of all monotonic paths together, of each recording.
 
     Source: Shih et al. 2021, "RAD-TTS", section 2.2; Badlani et al. 2022, "One TTS Alignment to
@@ -17,8 +16,9 @@ def forward_sum(log_attention: Any, frame_mask: Any, token_mask: Any) -> Any:
     computed in one more walk: so they are finite, and need no memory for the steps of the first.
 
     Args:
-        log_attention: float [B, F, T], the log probability of each token in each frame; at masked
-            places anything.
+        log_likelihood: float [B, F, T], how probable each frame is if each token is said in it,
+            such as `mmkeras.layers.log_likelihood` gives, or how probable each token is in each
+            frame; at masked places anything.
         frame_mask: bool [B, F], True = a frame that counts; these come first.
         token_mask: bool [B, T], likewise.
 
@@ -39,8 +39,8 @@ def forward_sum(log_attention: Any, frame_mask: Any, token_mask: Any) -> Any:
     """
 
     @ops.custom_gradient
-    def value(log_attention: Any) -> tuple[Any, Any]:
-        paths = Paths.of(log_attention, frame_mask, token_mask)
+    def value(log_likelihood: Any) -> tuple[Any, Any]:
+        paths = Paths.of(log_likelihood, frame_mask, token_mask)
         after = paths.forward(ops.logaddexp)
 
         def gradients(upstream: Any) -> Any:
@@ -52,30 +52,4 @@ def forward_sum(log_attention: Any, frame_mask: Any, token_mask: Any) -> Any:
 
         return ops.where(paths.exist, -paths.log_total(after), 0.0), gradients
 
-    return value(ops.cast(log_attention, "float32"))
-
-
-def binarization(log_attention: Any, durations: Any) -> Any:
-    """-log of the probability that each frame belongs to the token it is given to, its mean.
-
-    Source: Badlani et al. 2022, "One TTS Alignment to Rule Them All", equation 6.
-
-    Args:
-        log_attention: float [B, F, T], the log probability of each token in each frame.
-        durations: int [B, T], such as `monotonic_alignment` gives.
-
-    Returns:
-        float32 [B], the mean over the frames that belong to a token; 0 where there is none.
-
-    Example:
-
-    >>> import numpy as np
-    >>> attention = np.log([[[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]])
-    >>> loss = binarization(attention, np.array([[2, 1]]))  # -log(0.9 * 0.6 * 0.8) / 3
-    >>> round(float(loss[0]), 4)
-    0.2798
-    """
-    log_attention = ops.cast(log_attention, "float32")
-    chosen = hard_alignment(durations, ops.shape(log_attention)[1])
-    total = ops.sum(ops.where(chosen > 0.0, log_attention, 0.0), axis=(1, 2))
-    return -total / ops.maximum(ops.sum(chosen, axis=(1, 2)), 1.0)
+    return value(ops.cast(log_likelihood, "float32"))

@@ -1,7 +1,7 @@
 """Metrics that Keras does not have, in `keras.ops`: they work inside `fit`.
 
-`coco_scores`, `segmentation_scores`, `retrieval_scores` and the measures of texts and speech do not:
-they take all answers at once.
+`coco_scores`, `segmentation_scores`, `retrieval_scores`, those of texts and of speech do not: they
+take all answers at once.
 """
 
 from mmkeras.metrics.accuracy import Accuracy, TopAccuracy

@@ -19,14 +19,14 @@ from mmkeras.layers.griffin_lim import GriffinLim
 from mmkeras.layers.lengths import up_to
 from mmkeras.layers.monotonic_alignment import (
     beta_binomial_log_prior,
-    log_attention,
+    log_likelihood,
     monotonic_alignment,
 )
 from mmkeras.layers.pooling import masked_mean
 from mmkeras.layers.sizes import Size
 from mmkeras.layers.spectrogram import LogMelSpectrogram
 from mmkeras.layers.variance_predictor import VariancePredictor
-from mmkeras.losses.alignment import binarization, forward_sum
+from mmkeras.losses.alignment import forward_sum
 from mmkeras.modalities.audio import Audio
 from mmkeras.sound.wav import encode_pcm16
 from mmkeras.tokens import Layout, Tokens
@@ -62,10 +62,10 @@ class SpeechSynthesis(Task):
 
     From the tokens of the text it is predicted how long, how high and how loud each is said; so
     often the token is repeated, and a Conformer makes log-mel frames of all (Łańcucki 2021,
-    "FastPitch"). Which frames belong to which token is learned with it: of all monotonic
-    alignments the likely ones become likelier (Badlani et al. 2022, "One TTS Alignment To Rule
-    Them All"), and the likeliest gives durations to learn (Kim et al. 2020, "Glow-TTS"). The
-    waveform is found by Griffin & Lim's algorithm, which has no weights.
+    "FastPitch"). Which frames belong to which token is learned with it: each token learns what it
+    sounds like so that all monotonic alignments together become likelier (their sum: Shih et al.
+    2021, "RAD-TTS"), and the likeliest one gives durations to learn (Kim et al. 2020, "Glow-TTS").
+    The waveform is found by Griffin & Lim's algorithm, which has no weights.
 
     All other fields of the model say how it is to be said: a field with the speaker's name makes
     one model of several voices. Where these are absent, an average voice speaks.
@@ -354,11 +354,6 @@ class SpeechSynthesisHead(keras.layers.Layer):
         def dense(name: str, units: int) -> keras.layers.Layer:
             return keras.layers.Dense(units, name=name, dtype=policy)
 
-        def convolution(name: str, channels: int) -> keras.layers.Layer:
-            layer = keras.layers.Conv1D(width, 3, padding="same", name=name, dtype=policy)
-            layer.build((None, None, channels))
-            return layer
-
         self.predictors = {
             name: VariancePredictor(width, 3, config["dropout"], name=name, dtype=policy)
             for name in ("durations", "pitch", "energy")
@@ -374,7 +369,8 @@ class SpeechSynthesisHead(keras.layers.Layer):
             layer.build((None, tokens_shape[field].values[-1]))
         self.prosody = dense("prosody", width)
         self.prosody.build((None, None, 2))
-        self.keys, self.queries = convolution("keys", width), convolution("queries", mels)
+        self.sound = dense("sound", mels)
+        self.sound.build((None, None, width))
         size = Size(width, config["depth"], _heads(width), 2 * width)
         self.stack = size.conformer_stack(
             config["dropout"], kernel_size=9, rotary=True, name="stack", dtype=policy
@@ -445,11 +441,13 @@ class SpeechSynthesisHead(keras.layers.Layer):
         lasting = -(-length // hop)
         heard = up_to(lasting, count)
 
-        own = ops.cast(ops.where(heard[..., None], true, 0.0), self.compute_dtype)
-        attention = log_attention(
-            self.queries(own), self.keys(values), mask, beta_binomial_log_prior(heard, mask)
+        likelihood = log_likelihood(
+            ops.where(heard[..., None], true, 0.0),
+            self.sound(values),
+            mask,
+            beta_binomial_log_prior(heard, mask),
         )
-        durations = monotonic_alignment(ops.stop_gradient(attention), heard, mask)
+        durations = monotonic_alignment(ops.stop_gradient(likelihood), heard, mask)
         f0_hz, voiced = self.frequency(waveform)
         f0_hz, voiced = f0_hz[:, :count], voiced[:, :count] & heard
         octaves = ops.log2(ops.maximum(f0_hz, 20.0) / _MIDDLE_HZ)
@@ -465,8 +463,7 @@ class SpeechSynthesisHead(keras.layers.Layer):
             _masked(ops.square(predicted["durations"] - known), there),
             _masked(ops.square(predicted["pitch"] - said.pitch), there),
             _masked(ops.square(predicted["energy"] - said.energy), there),
-            forward_sum(attention, heard, mask) / ops.maximum(ops.cast(lasting, "float32"), 1.0)
-            + binarization(attention, durations),
+            forward_sum(likelihood, heard, mask) / ops.maximum(ops.cast(lasting, "float32"), 1.0),
         ]
         return mel, said, lasting, ops.stack(errors, axis=1)
 

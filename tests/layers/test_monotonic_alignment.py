@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mmkeras.layers import beta_binomial_log_prior, log_attention, monotonic_alignment
+from mmkeras.layers import beta_binomial_log_prior, log_likelihood, monotonic_alignment
 from mmkeras.losses import forward_sum
 
 
@@ -71,7 +71,7 @@ def test_a_long_recording_is_found_again_eagerly_in_graphs_and_under_xla():
     frame_mask, token_mask = masks(length, 40, spoken, [40, 30])
 
     def align(frames, vectors, frame_mask, token_mask):
-        attention = log_attention(frames, vectors, token_mask, sharpness=1.0)
+        attention = log_likelihood(frames, vectors, token_mask, sharpness=1.0)
         return monotonic_alignment(attention, frame_mask, token_mask)
 
     given = (frames, vectors, frame_mask, token_mask)
@@ -109,19 +109,21 @@ def test_on_jax(in_backend, tmp_path):
     np.testing.assert_allclose(gradient, tape.gradient(expected, watched), atol=1e-5)
 
 
-def test_attention_is_a_softmax_of_squared_distances_and_the_prior():
+def test_frames_are_gaussians_around_their_tokens():
     draw = np.random.default_rng(0)
     frames, tokens = draw.normal(size=(2, 7, 6)), draw.normal(size=(2, 5, 6))
     frame_mask, token_mask = masks(7, 5, [7, 7], [5, 3])
     log_prior = np.array(beta_binomial_log_prior(frame_mask, token_mask))
     for prior in (None, log_prior):
-        made = np.exp(log_attention(frames, tokens, token_mask, prior, sharpness=0.3))
-        distances = ((frames[:, :, None] - tokens[:, None]) ** 2).sum(axis=-1)
-        expected = np.exp(-0.3 * distances) * token_mask[:, None]
-        if prior is not None:
-            expected = expected * np.exp(log_prior)
-        expected = expected / expected.sum(axis=-1, keepdims=True)
-        np.testing.assert_allclose(made, expected, atol=1e-5)
+        made = np.array(log_likelihood(frames, tokens, token_mask, prior, sharpness=0.5))
+        for row, count in enumerate((5, 3)):
+            for token in range(count):
+                spread = scipy.stats.multivariate_normal(tokens[row, token], np.eye(6))
+                expected = spread.logpdf(frames[row]) + 3 * np.log(2 * np.pi)
+                if prior is not None:
+                    expected = expected + prior[row, :, token]
+                np.testing.assert_allclose(made[row, :, token], expected, atol=1e-4)
+            assert (made[row, :, count:] < -1e29).all()
 
 
 @pytest.mark.parametrize("width", [0.2, 1.0, 3.0])
@@ -139,7 +141,7 @@ def test_the_prior_is_scipys_distribution(width):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((np.zeros((4, 3)), np.ones((1, 4), bool), np.ones((1, 3), bool)), "log_attention.*4, 3"),
+        ((np.zeros((4, 3)), np.ones((1, 4), bool), np.ones((1, 3), bool)), "log_likelihood.*4, 3"),
         ((np.zeros((1, 4, 3)), np.ones((1, 4)), np.ones((1, 3), bool)), "frame_mask must be bool"),
         ((np.zeros((1, 4, 3)), np.ones((1, 4), bool), np.ones(3, bool)), r"token_mask .*B, T"),
     ],

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmkeras.layers import log_attention, monotonic_alignment
-from mmkeras.losses import binarization, forward_sum
+from mmkeras.layers import log_likelihood, monotonic_alignment
+from mmkeras.losses import forward_sum
 
 NUM_FRAMES, NUM_TOKENS = [7, 5, 4, 6, 2, 3], [4, 3, 4, 1, 3, 0]
 FRAME_MASK = np.arange(7) < np.array(NUM_FRAMES)[:, None]
@@ -100,32 +100,15 @@ def test_in_a_graph_of_unknown_shape_and_under_xla():
 
 def test_a_network_learns_an_alignment():
     draw = np.random.default_rng(0)
-    vectors = np.eye(4, dtype="float32")[None]
     sounds = draw.normal(size=(4, 6))
     true = np.array([[3, 5, 2, 4]])
     frames = np.repeat(sounds, true[0], axis=0)[None].astype("float32")
-    weight = tf.Variable(0.01 * draw.normal(size=(6, 4)).astype("float32"))
+    tokens = tf.Variable(0.01 * draw.normal(size=(1, 4, 6)).astype("float32"))
     masks = np.ones((1, 14), bool), np.ones((1, 4), bool)
     for _ in range(60):
         with tf.GradientTape() as tape:
-            attention = log_attention(tf.matmul(frames, weight), vectors, masks[1], sharpness=1.0)
-            loss = tf.reduce_sum(forward_sum(attention, *masks))
-        weight.assign_sub(0.1 * tape.gradient(loss, weight))
-    np.testing.assert_array_equal(monotonic_alignment(attention, *masks), true)
-
-
-def test_binarization_is_the_mean_at_the_frames_own_tokens():
-    scores = np.log(np.random.default_rng(0).dirichlet(np.ones(3), size=(2, 6))).astype("float32")
-    durations = np.array([[2, 3, 1], [1, 0, 2]])
-    scores[1, 4:] = np.nan
-    scores[0, 0, 2] = -np.inf
-    losses = np.array(binarization(scores, durations))
-    for row in range(2):
-        path = np.repeat(np.arange(3), durations[row])
-        expected = -scores[row, np.arange(len(path)), path].mean()
-        assert losses[row] == pytest.approx(expected, rel=1e-5)
-    assert float(binarization(scores[1:], np.zeros((1, 3), int))[0]) == 0.0
-    unknown = [tf.TensorSpec([None, None, None]), tf.TensorSpec([None, None], tf.int64)]
-    np.testing.assert_allclose(
-        tf.function(binarization, input_signature=unknown)(scores, durations), losses, rtol=1e-6
-    )
+            likelihood = log_likelihood(frames, tokens, masks[1], sharpness=0.5)
+            loss = tf.reduce_sum(forward_sum(likelihood, *masks))
+        tokens.assign_sub(0.1 * tape.gradient(loss, tokens))
+    np.testing.assert_array_equal(monotonic_alignment(likelihood, *masks), true)
+    np.testing.assert_allclose(tokens[0], sounds, atol=0.1)
