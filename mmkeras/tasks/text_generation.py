@@ -1,6 +1,7 @@
 """`TextGeneration`: a text is written about what the fields hold."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
@@ -12,7 +13,8 @@ from keras import ops
 from mmkeras.contracts.modality import TensorSpec
 from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.decoding.greedy import Greedy
-from mmkeras.layers.autoregression import Search
+from mmkeras.decoding.steering import against_repetition, ending_behind
+from mmkeras.layers.autoregression import Search, Step
 from mmkeras.layers.field_projection import FieldProjection
 from mmkeras.layers.sizes import Size
 from mmkeras.layers.token_decoder import TokenDecoder
@@ -73,6 +75,10 @@ class TextGeneration(TextLabels, Task):
         dropout: fraction of units dropped in training.
         label_smoothing: share of the target that all pieces get alike.
         search: how pieces are chosen; `model.set_task` changes it in a trained model.
+        repetition_penalty: how much less probable pieces become that a text holds already; see
+            `mmkeras.decoding.against_repetition`. 1: not at all. `model.set_task` changes it, too.
+        stop: texts behind which nothing more is written; neither they nor what follows is part of
+            the answer. `model.set_task` changes them, too.
         measures: what `scores` tells, of `"exact_match"`, `"bleu"`, `"chrf"`, `"rouge_l"`,
             `"cider"`, `"wer"` and `"cer"`; see the functions of these names in `mmkeras.metrics`,
             and `mmkeras.metrics.error_rate`.
@@ -101,6 +107,8 @@ class TextGeneration(TextLabels, Task):
     label_smoothing: float = 0.0
     search: Search = Greedy()  # noqa: RUF009
     measures: tuple[str, ...] = ("exact_match",)
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
@@ -128,6 +136,33 @@ class TextGeneration(TextLabels, Task):
                 f"TextGeneration: measures is {self.measures!r}; it has to be a tuple of "
                 f"{list(_MEASURES)}."
             )
+        if not 1 <= self.repetition_penalty < float("inf"):
+            raise ValueError(
+                f"TextGeneration: repetition_penalty is {self.repetition_penalty}; it has to be a "
+                "number from 1 up, such as 1.2."
+            )
+        if isinstance(self.stop, str) or not all(isinstance(each, str) for each in self.stop):
+            raise ValueError(
+                f"TextGeneration: stop is {self.stop!r}; it has to be a tuple of texts, such as "
+                "('.',)."
+            )
+        unknown = self.tokenizer.unknown_id
+        for text, ids in zip(self.stop, self._stop_ids(), strict=True):
+            if not ids or unknown in ids:
+                raise ValueError(
+                    f"TextGeneration: stop holds {text!r}, which the tokenizer cannot write."
+                )
+
+    def _stop_ids(self) -> list[list[int]]:
+        """The pieces of each stop."""
+        if not self.stop:
+            return []
+        return self.tokenizer.tokenize(tf.constant(list(self.stop))).to_list()
+
+    @property
+    def _stops(self) -> list[list[int]]:
+        """The classes of each stop."""
+        return [[i + self.tokenizer.shift for i in ids] for ids in self._stop_ids()]
 
     @property
     def repeatable(self) -> bool:
@@ -179,12 +214,15 @@ class TextGeneration(TextLabels, Task):
             self.label_smoothing,
             self.search,
             self.silent,
+            self.repetition_penalty,
+            self._stops,
             name=name,
         )
 
     def guide(self, head: keras.layers.Layer) -> None:
-        """Gives it the search."""
+        """Gives it the search, and what steers it."""
         head.search = self.search
+        head.repetition_penalty, head.stops = self.repetition_penalty, self._stops
 
     def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
         """The mean cross-entropy of each text's pieces, its end among them."""
@@ -203,8 +241,13 @@ class TextGeneration(TextLabels, Task):
         written = (ids > 0) & (ids < self.num_classes - 1)
         pieces = tf.ragged.boolean_mask(ids - self.tokenizer.shift, written)
         count = tf.reduce_sum(tf.cast(ids > 0, tf.float32), axis=1)
+        text = self.tokenizer.detokenize(pieces)
+        if self.stop:
+            # Pieces may also spell a stop otherwise than the tokenizer would.
+            stops = "|".join(map(re.escape, self.stop))
+            text = tf.strings.regex_replace(text, f"(?s)(?:{stops}).*", "")
         return {
-            "text": tf.strings.strip(self.tokenizer.detokenize(pieces)),
+            "text": tf.strings.strip(text),
             "score": tf.exp(outputs["score"] / tf.maximum(count, 1.0)),
         }
 
@@ -243,6 +286,8 @@ class TextGenerationHead(keras.layers.Layer):
         label_smoothing: share of the target that all pieces get alike.
         search: how pieces are chosen where they are not given.
         silent: classes that are never chosen, besides 0.
+        repetition_penalty: see `mmkeras.decoding.against_repetition`.
+        stops: sequences of classes behind which nothing but the end is chosen.
     """
 
     def __init__(
@@ -256,6 +301,8 @@ class TextGenerationHead(keras.layers.Layer):
         label_smoothing: float = 0.0,
         search: Search | None = None,
         silent: Sequence[int] = (),
+        repetition_penalty: float = 1.0,
+        stops: Sequence[Sequence[int]] = (),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -266,6 +313,8 @@ class TextGenerationHead(keras.layers.Layer):
         self.search = Greedy() if search is None else search
         self.seed = keras.random.SeedGenerator(name="seed")
         self.silent = tuple(silent)
+        self.repetition_penalty = repetition_penalty
+        self.stops = [list(stop) for stop in stops]
 
     def build(self, tokens_shape: Mapping[str, Tokens], hints_shape: Any = None) -> None:
         seen = {field: tokens_shape[field] for field in self._seen(tokens_shape)}
@@ -303,30 +352,50 @@ class TextGenerationHead(keras.layers.Layer):
         hints: Mapping[str, Any] | None = None,
         training: bool | None = None,
     ) -> dict[str, Any]:
-        seen = self.projection({field: tokens[field] for field in self._seen(tokens)}).values()
-        source = ops.concatenate([each.values for each in seen], axis=1)
-        mask = ops.concatenate([each.mask for each in seen], axis=1)
+        source = self.source(tokens)
         told = None if hints is None else hints.get("token_ids")
         if told is None:
-            return self._written(source, mask)
-        return self._forced(source, mask, ops.cast(told, "int32"), training)
+            return self._written(source)
+        return self._forced(*source, ops.cast(told, "int32"), training)
 
-    def _written(self, source: Any, mask: Any) -> dict[str, Any]:
-        """What the decoder writes by itself."""
-        end = self.num_classes - 1
-        first = ops.full((ops.shape(source)[0],), end, dtype="int32")
+    def source(self, tokens: Mapping[str, Tokens]) -> Tokens:
+        """What the decoder looks at: the tokens of its fields, one field behind the other."""
+        seen = self.projection({field: tokens[field] for field in self._seen(tokens)}).values()
+        values = ops.concatenate([each.values for each in seen], axis=1)
+        return Tokens(values, ops.concatenate([each.mask for each in seen], axis=1))
+
+    @property
+    def end(self) -> int:
+        """The class that ends a text, and stands before the first piece."""
+        return self.num_classes - 1
+
+    def begin(self, source: Tokens) -> tuple[Step, Any]:
+        """How texts about a source are written: what makes a step, and its first state."""
         written = ~np.isin(np.arange(self.num_classes), (0, *self.silent))
 
-        def step(token_ids: Any, state: Any) -> tuple[Any, Any]:
+        def plain(token_ids: Any, state: Any) -> tuple[Any, Any]:
             logits, state = self.decoder.step(token_ids, state)
             return ops.where(written, ops.cast(logits, "float32"), -float("inf")), state
 
+        step, state = plain, self.decoder.start(*source, self.max_length)
+        batch, size = ops.shape(source.mask)[0], self.num_classes
+        if self.repetition_penalty != 1.0:
+            step, state = against_repetition(
+                step, state, batch, size, self.repetition_penalty, free=[self.end]
+            )
+        if self.stops:
+            step, state = ending_behind(step, state, batch, size, self.stops, self.end)
+        return step, state
+
+    def _written(self, source: Tokens) -> dict[str, Any]:
+        """What the decoder writes by itself."""
+        step, state = self.begin(source)
         found = self.search(
             step,
-            self.decoder.start(source, mask, self.max_length),
-            first,
+            state,
+            ops.full((ops.shape(source.mask)[0],), self.end, dtype="int32"),
             max_new_tokens=self.max_length,
-            end_id=end,
+            end_id=self.end,
             seed=self.seed,
         )
         ids = ops.cast(found.token_ids, "float32")
@@ -336,7 +405,7 @@ class TextGenerationHead(keras.layers.Layer):
     def _forced(self, source: Any, mask: Any, target: Any, training: bool | None) -> dict[str, Any]:
         """How probable the true pieces are, each behind those before it."""
         there = target > 0
-        before = ops.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=self.num_classes - 1)
+        before = ops.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=self.end)
         logits = self.decoder(before, source, mask, training=training)
         # Padding is nothing that could be written.
         gain = ops.log_softmax(ops.cast(logits, "float32")[..., 1:], axis=-1)
@@ -371,6 +440,8 @@ class TextGenerationHead(keras.layers.Layer):
             "label_smoothing": self.label_smoothing,
             "search": keras.saving.serialize_keras_object(self.search),
             "silent": self.silent,
+            "repetition_penalty": self.repetition_penalty,
+            "stops": self.stops,
         }
 
     @classmethod

@@ -1,0 +1,90 @@
+"""Texts as they are written: piece by piece, to whoever waits for them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import tensorflow as tf
+from keras import ops
+
+from mmkeras import answers
+from mmkeras.layers.autoregression import ForwardSearch
+from mmkeras.model import MultimodalModel
+from mmkeras.tasks import TextGeneration
+
+
+class Writer:
+    """Writes texts piece by piece, with a model's task `TextGeneration`.
+
+    The last text is what the model answers.
+
+    Args:
+        model: the model.
+        task: the name of its task; None: the one `TextGeneration` that it has.
+
+    Raises:
+        ValueError: there is no such task, or several and none is named; or its search looks back,
+            so that no piece stays, as `Beams` do.
+
+    Example:
+
+    >>> from mmkeras.modalities import Text
+    >>> model = MultimodalModel({"text": Text.tiny()}, {"answer": TextGeneration.tiny()}, "tiny")
+    >>> *_, last = Writer(model).write({"text": "a dog"})
+    >>> last == model.answer({"text": "a dog"})["answer"]["text"]
+    True
+    """
+
+    def __init__(self, model: MultimodalModel, task: str | None = None):
+        found = [name for name, t in model.tasks.items() if isinstance(t, TextGeneration)]
+        named = found if task is None else [task] if task in found else []
+        if len(named) != 1:
+            raise ValueError(
+                f"name one task that is a TextGeneration, of {found}; the model has the tasks "
+                f"{list(model.tasks)}."
+            )
+        self.model, (self.task,) = model, named
+        self.head = model.get_layer(self.task)
+        if not isinstance(self.head.search, ForwardSearch):
+            raise ValueError(
+                f"{type(self.head.search).__name__} look back, so that no piece is final before "
+                "the end; use Greedy() or Sampling(), as in model.set_task(name, search=Greedy())."
+            )
+        self._look = tf.function(self._source, reduce_retracing=True)
+        self._step: Any = None
+
+    def write(self, sample: Mapping[str, Any]) -> Iterator[str]:
+        """The text so far, after each piece, and at last the whole.
+
+        Args:
+            sample: as `MultimodalModel.answer` takes it.
+
+        Raises:
+            ValueError: see `MultimodalModel.answer`.
+        """
+        head, task = self.head, self.model.tasks[self.task]
+        raw = answers.raw_values(self.model.fields, sample)
+        tensors = self.model.fields.preprocess_batch(
+            {field: tf.constant(values) for field, values in raw.items()}
+        )
+        step, state = head.begin(self._look(tensors))
+        if self._step is None:
+            # What a step needs of its source is in the state: one graph does for all samples.
+            self._step = tf.function(step, reduce_retracing=True)
+        choose = head.search.chooser(1, head.max_length, head.seed)
+        last = tf.fill([1], head.end)
+        made: list[int] = []
+        while len(made) < head.max_length and head.end not in made:
+            logits, state = self._step(last, state)
+            last = ops.cast(choose(logits, len(made)), "int32")
+            made.append(int(last[0]))
+            yield self._text(task, made)
+
+    def _source(self, tensors: dict[str, tf.Tensor]) -> Any:
+        parts = self.model.fields.split(tensors)
+        tokens = {field: self.model.encoders[field](part) for field, part in parts.items()}
+        return self.head.source(self.model.fusion(tokens, training=False))
+
+    @staticmethod
+    def _text(task: TextGeneration, made: list[int]) -> str:
+        outputs = {"token_ids": tf.constant([made], tf.float32), "score": tf.zeros([1])}
+        return task.decode(outputs)["text"].numpy()[0].decode()
