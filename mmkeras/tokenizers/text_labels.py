@@ -1,5 +1,6 @@
 """`TextLabels`: what tasks have in common whose labels are texts that they learn to write."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
@@ -69,17 +70,22 @@ class TextLabels:
             vocabulary_size: the most pieces there may be.
             tokenizer: the kind of tokenizer.
             normalization: what is done to characters before; see the tokenizer. None: what the
-                task usually does.
+                task usually does, or what the tokenizer does by itself if it takes no such steps,
+                as `WordPiece`.
             **kwargs: further arguments of the constructor.
 
         Raises:
-            ValueError: the column holds no text.
+            ValueError: the column holds no text, or the tokenizer takes no such steps.
         """
         texts = [t for t in source.column(column, text_label).as_numpy_iterator() if t.strip()]
         if not texts:
             raise ValueError(f"column {column!r} of {source!r} holds no text to learn from.")
         usual = cls.normalization if normalization is None else tuple(normalization)
-        return cls(tokenizer.learn(texts, vocabulary_size, normalization=usual), **kwargs)
+        takes_steps = "normalization" in {field.name for field in dataclasses.fields(tokenizer)}
+        if normalization is not None and not takes_steps:
+            raise ValueError(f"{tokenizer.__name__} takes no normalization; leave it out.")
+        options = {"normalization": usual} if takes_steps else {}
+        return cls(tokenizer.learn(texts, vocabulary_size, **options), **kwargs)
 
     @functools.cached_property
     def silent(self) -> tuple[int, ...]:

@@ -11,7 +11,14 @@ import mmkeras as mm
 from mmkeras.decoding import Beams, CTCBeams, Greedy, Sampling
 from mmkeras.fusions import Late
 from mmkeras.tasks import TextGeneration
-from mmkeras.tokenizers import ByteTokenizer, CharacterTokenizer, HashedNgrams
+from mmkeras.tokenizers import (
+    ByteBPE,
+    ByteTokenizer,
+    CharacterTokenizer,
+    HashedNgrams,
+    Unigram,
+    WordPiece,
+)
 
 LETTERS = CharacterTokenizer(("<pad>", "<unk>", " ", "a", "b", "c"))
 TASK = TextGeneration(LETTERS, max_tokens=5, depth=1, num_heads=2, dropout=0.0)
@@ -235,6 +242,16 @@ def test_measures_are_those_that_were_asked_for():
     perfect = task.scores([{"text": label.decode()} for label in labels], labels)
     # Both texts hold both words, so that single words tell nothing of either.
     assert perfect["bleu"] == pytest.approx(100) and perfect["cider"] == pytest.approx(7.5)
+
+
+def test_any_tokenizer_is_learned_from_a_column():
+    table = mm.sources.Table([{"caption": "A cat, a DOG"}] * 3)
+    for tokenizer in (CharacterTokenizer, WordPiece, ByteBPE, Unigram):
+        task = TextGeneration.adapt(table, "caption", vocabulary_size=300, tokenizer=tokenizer)
+        same = "a cat , a dog" if tokenizer is WordPiece else "A cat, a DOG"
+        assert task.written([b"A cat, a DOG"]) == [same]
+    with pytest.raises(ValueError, match="WordPiece takes no normalization"):
+        TextGeneration.adapt(table, "caption", tokenizer=WordPiece, normalization=("lowercase",))
 
 
 def test_wrong_arguments(model):
