@@ -13,7 +13,6 @@ import tensorflow as tf
 from mmkeras import answers
 from mmkeras.diagnosis import reason_of
 from mmkeras.encoders import Conformer
-from mmkeras.fusions import Late
 from mmkeras.modalities import Audio
 from mmkeras.model import MultimodalModel
 from mmkeras.sound import resample, wav
@@ -37,6 +36,7 @@ class Listener:
 
     Example:
 
+    >>> from mmkeras.fusions import Late
     >>> from mmkeras.layers import GlobalNormalization
     >>> audio = Audio(sample_rate=8_000, seconds=1.0)
     >>> scale = GlobalNormalization([-4.0] * 16, [4.0] * 16)
@@ -66,10 +66,10 @@ class Listener:
                 f"field {self.field!r} is heard as a whole; to listen to a stream, its encoder has "
                 "to be a Conformer with chunk=..."
             )
-        if not isinstance(model.fusion, Late):
+        if model.fusion.mixes:
             raise ValueError(
                 f"the fusion {type(model.fusion).__name__} mixes tokens of all times; to listen to "
-                "a stream, it has to be Late."
+                "a stream, it has to leave them apart, as Late does."
             )
         self.encoder = encoder
         self.samples = encoder.config["chunk"] * encoder.stem.step
