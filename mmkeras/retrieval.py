@@ -83,34 +83,32 @@ class Index:
         field: str,
         batch_size: int = 32,
         approximate: bool = False,
-        **options: Any,
     ) -> Self:
         """The vectors of one field of all samples, those without it left out.
 
         Args:
             model: one with a task `Contrastive`.
-            source: the collection; values are what stands in its cells, or where that is no text,
-                the places of its rows.
+            source: the collection; a value is the place of a row and what stands in its cell.
             field: what is looked for, such as a photo.
             batch_size: samples in one forward pass.
             approximate: see `Index`.
-            **options: of `mmkeras.pipeline`; a bad sample stops it.
 
         Raises:
-            ValueError: the model has no such task or field, or no sample has the field; bad samples
-                were to be skipped, which would part vectors from rows.
+            ValueError: the model has no such task or field, or no sample has the field.
+            tf.errors.InvalidArgumentError: a sample is bad; the message names it.
         """
-        if options.get("on_error", "raise") != "raise":
-            raise ValueError("an index needs every sample: on_error has to be 'raise'.")
-        task = model.compared(field)
-        data = model.pipeline(source, labels=False, only=[field], batch_size=batch_size, **options)
+        task, modality = model.compared(field), model.fields[field]
+        data = model.pipeline(source, labels=False, only=[field], batch_size=batch_size)
         parts = [model.predict_on_batch(inputs)[task][field] for inputs in data]
         vectors = np.concatenate(parts)
-        rows = np.flatnonzero(vectors.any(axis=1))
-        if not len(rows):
+        there = np.flatnonzero(vectors.any(axis=1)).tolist()
+        if not there:
             raise ValueError(f"no sample of {source!r} has the field {field!r}.")
-        values = [f"{source.locate(row)}: {source.cell(row, field)}" for row in rows.tolist()]
-        return cls(vectors[rows], values, approximate)
+        # Rows keep their own numbers in a part of a table.
+        rows = source.rows({field: modality.encode}, [field] if modality.is_file else [])
+        numbers = [int(number) for number, _ in rows]
+        values = [f"{source.locate(numbers[i])}: {source.cell(numbers[i], field)}" for i in there]
+        return cls(vectors[there], values, approximate)
 
     def search(self, queries: np.ndarray, k: int = 10) -> list[Any]:
         """The nearest of the collection.
@@ -179,7 +177,7 @@ class Index:
             with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 values = json.loads(file["values"].tobytes())
                 return cls(file["vectors"], values, bool(file["graph"]))
-        except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} holds no index, or is damaged: {error}") from error
 
 
@@ -206,7 +204,7 @@ def zero_shot(
     """To which class each sample is nearest, of classes that no training named.
 
     Source: Radford et al. 2021, section 3.1: a class is the mean of the vectors of what describes
-    it, and probabilities are those of the loss.
+    it, and probabilities are a softmax over the classes at the scale that was learned.
 
     Args:
         model: one with a task `Contrastive`.
@@ -222,8 +220,8 @@ def zero_shot(
         sample without any field.
 
     Raises:
-        ValueError: there are fewer than two classes, one without a description, a sample has the
-            field that describes, or the model has no such task.
+        ValueError: there are fewer than two classes, one without a description or with an absent
+            one, a sample has the field that describes, or the model has no such task.
     """
     if len(classes) < 2 or any(isinstance(each, str) or not each for each in classes.values()):
         raise ValueError(
@@ -235,8 +233,10 @@ def zero_shot(
     if any(sample.get(by) is not None for sample in samples):
         raise ValueError(f"a sample has the field {by!r}, which describes the classes.")
     described = []
-    for values in classes.values():
+    for name, values in classes.items():
         vectors = model.embed([{by: value} for value in values], batch_size)[by]
+        if not vectors.any(axis=1).all():
+            raise ValueError(f"a description of class {name!r} is absent, in {list(values)!r:.80}.")
         described.append(vectors.mean(axis=0))
     described = np.stack(described)
     described /= np.maximum(np.linalg.norm(described, axis=1, keepdims=True), 1e-6)

@@ -6,12 +6,13 @@ import itertools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import mmkeras as mm
 from mmkeras.decoding import Beams, Greedy, Sampling
 from mmkeras.generation import Writer
 from mmkeras.tasks import TextGeneration
-from mmkeras.tokenizers import CharacterTokenizer
+from mmkeras.tokenizers import CharacterTokenizer, WordPiece
 
 LETTERS = CharacterTokenizer(("<pad>", "<unk>", " ", *"abcdef"))
 ASKED = [{"question": text, "photo": photo} for text in ("a dog", "cat") for photo in (None, 0)]
@@ -56,23 +57,37 @@ def test_steered_texts(model):
     model.set_task("answer", repetition_penalty=1e6)
     steered = model.answer(sample(1))["answer"]["text"]
     assert len(set(steered)) == len(steered) and steered
-    assert list(Writer(model).write(sample(1)))[-1] == steered
+    writer = Writer(model)
+    assert list(writer.write(sample(1)))[-1] == steered
     middle = len(plain) // 2
     stop = plain[middle : middle + 2]
     model.set_task("answer", repetition_penalty=1.0, stop=("ffff", stop))
     assert model.answer(sample(1))["answer"]["text"] == plain[: plain.index(stop)].strip()
-    *_, last = Writer(model).write(sample(1))
-    assert last == plain[: plain.index(stop)].strip()
+    writer.model.set_task("answer", stop=(stop,))
+    texts = list(writer.write(sample(1)))
+    assert texts[-1] == plain[: plain.index(stop)].strip()
+    assert all(after.startswith(before) for before, after in itertools.pairwise(texts))
     again = mm.MultimodalModel.from_config(model.get_config())
     assert again.tasks == model.tasks
     model.set_task("answer", stop=())
     assert model.answer(sample(1))["answer"]["text"] == plain
 
 
+def test_stops_are_cut_as_the_tokenizer_writes_them():
+    words = WordPiece.learn(["the cat . the end"] * 3, vocabulary_size=60)
+    task = TextGeneration(words, stop=("The End",))
+    ids = task.target(tf.constant("the cat the end"))[None]
+    outputs = {"token_ids": tf.cast(ids, tf.float32), "score": tf.zeros([1])}
+    assert task.decode(outputs)["text"].numpy() == [b"the cat"]
+
+
 def test_wrong_arguments(model):
+    writer = Writer(model)
     model.set_task("answer", search=Beams(2))
     with pytest.raises(ValueError, match="Beams look back"):
         Writer(model)
+    with pytest.raises(ValueError, match="Beams look back"):
+        list(writer.write(sample(1)))
     model.set_task("answer", search=Greedy())
     with pytest.raises(ValueError, match=r"of \['answer'\]; the model has the tasks"):
         Writer(model, "caption")

@@ -7,7 +7,7 @@ import pytest
 import mmkeras as mm
 from mmkeras.cli import main
 from mmkeras.retrieval import Index, zero_shot
-from mmkeras.sources import Table
+from mmkeras.sources import Joined, Table
 from mmkeras.tasks import Contrastive
 
 RNG = np.random.default_rng(0)
@@ -54,6 +54,9 @@ def test_an_index_is_kept_in_a_file(tmp_path):
     np.savez(path, other=np.zeros(3))
     with pytest.raises(ValueError, match=r"index.npz holds no index"):
         Index.load(path)
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"array.npy holds no index"):
+        Index.load(tmp_path / "array.npy")
     with pytest.raises(FileNotFoundError):
         Index.load(tmp_path / "missing.npz")
 
@@ -105,6 +108,7 @@ def test_samples_have_vectors(model):
     assert several["photo"].shape == several["caption"].shape == (2, 8)
     np.testing.assert_allclose(several["caption"][0], one["caption"], atol=1e-5)
     lengths = [np.linalg.norm(several[field], axis=1).tolist() for field in ("photo", "caption")]
+    assert model.embed([])["photo"].shape == (0, 8)
     assert lengths == [pytest.approx([0, 1], abs=1e-4), pytest.approx([1, 0], abs=1e-4)]
 
 
@@ -118,8 +122,13 @@ def test_a_source_is_searched(model):
         Index.of(model, Table(rows), "sound")
     with pytest.raises(ValueError, match=r"no sample of .* has the field 'photo'"):
         Index.of(model, Table([{"photo": None}]), "photo")
-    with pytest.raises(ValueError, match="on_error has to be 'raise'"):
-        Index.of(model, Table(rows), "photo", on_error="skip")
+    # Rows keep their numbers in a part of a table, and in several that are joined.
+    table = Table([{"photo": photo(name)} for name in ("red", "blue", "green", "red", "blue")])
+    _, part = table.split(test=0.4)
+    right = {part.locate(int(number)) for number, _ in part.rows({"photo": lambda cell: b""})}
+    assert {value.split(":")[0] for value in Index.of(model, part, "photo").values} == right
+    both = Index.of(model, Joined(part, Table(rows)), "photo")
+    assert len(both) == 4 and {value.split(":")[0] for value in both.values} >= right
 
 
 def test_classes_that_are_described(model):
@@ -131,6 +140,8 @@ def test_classes_that_are_described(model):
     assert zero_shot(model, [], classes, by="caption") == []
     with pytest.raises(ValueError, match="two or more, each with a list"):
         zero_shot(model, samples, {"a": "red", "b": ["blue"]}, by="caption")
+    with pytest.raises(ValueError, match="a description of class 'b' is absent"):
+        zero_shot(model, samples, {"a": ["red"], "b": ["blue", ""]}, by="caption")
     with pytest.raises(ValueError, match="which describes the classes"):
         zero_shot(model, [{"caption": "red"}], classes, by="caption")
     other = mm.MultimodalModel({"a": mm.Text.tiny()}, {"b": mm.Regression()}, size="tiny")
@@ -161,6 +172,8 @@ def test_the_command_line(model, tmp_path, capsys):
     assert len(lines) == 2 and lines[0] == lines[1] and lines[0].endswith("green.png'")
     assert main([*search, *index, "--table", str(tmp_path / "photos.csv")]) == 1
     assert "photos.npz exists" in capsys.readouterr().err
+    assert main([*search, *index, "--field", "smell"]) == 1
+    assert "not of 'smell'" in capsys.readouterr().err
     assert main(search) == 1
     assert "name the --table" in capsys.readouterr().err
     assert main(["predict", str(tmp_path / "model.keras"), "caption=green"]) == 0

@@ -250,12 +250,13 @@ class Task(Configured, abc.ABC):
         del answer, reference
         return {}
 
-    def scores(self, answers: Sequence[Any], labels: Sequence[bytes]) -> dict[str, float]:
+    def scores(self, answers: Sequence[Any], labels: Sequence[Any]) -> dict[str, float]:
         """Measures that need all answers at once, in plain Python; by default there are none.
 
         Args:
             answers: what `read` gave for each sample.
-            labels: their raw labels, none of them empty; none at all where the task has none.
+            labels: their raw labels, none of them empty; where the task takes none, the targets
+                that `prepare` made, as arrays.
         """
         del answers, labels
         return {}

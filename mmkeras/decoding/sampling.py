@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from mmkeras.contracts.arguments import check_count
 from mmkeras.layers.autoregression import (
     Choose,
     ForwardSearch,
@@ -205,8 +206,8 @@ class Sampling(ForwardSearch):
         """Checks the arguments."""
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"temperature must be a number above 0; got {self.temperature}.")
-        if self.top_k is not None and not (isinstance(self.top_k, int) and self.top_k >= 1):
-            raise ValueError(f"top_k must be a whole number of at least 1; got {self.top_k}.")
+        if self.top_k is not None:
+            check_count("top_k", self.top_k)
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be in (0, 1]; got {self.top_p}.")
 

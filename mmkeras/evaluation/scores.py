@@ -5,6 +5,7 @@ from typing import Any
 
 from mmkeras.contracts import Source, Task
 from mmkeras.model import MultimodalModel
+from mmkeras.pipeline import pipeline
 
 
 def evaluate_scores(
@@ -47,7 +48,9 @@ def evaluate_scores(
     results = {}
     for name, task in scored.items():
         if name not in labelled:
-            results[name] = task.scores([answer[name] for answer in answers], [])
+            data = pipeline(source, model.fields, {name: task}, batch_size=batch_size, **options)
+            targets = [target for _, y, _ in data for target in y[name].numpy()]
+            results[name] = task.scores([answer[name] for answer in answers], targets)
             continue
         pairs = [(a[name], row[name]) for a, row in zip(answers, labels, strict=True) if row[name]]
         results[name] = task.scores([a for a, _ in pairs], [label for _, label in pairs])

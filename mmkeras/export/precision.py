@@ -27,9 +27,19 @@ _NARROW = ("mixed_bfloat16", "mixed_float16", "bfloat16", "float16")
 
 
 def _widened(config: Any) -> Any:
-    """A configuration whose policies and types of narrow floats are float32."""
+    """A configuration whose layers compute in float32."""
     if isinstance(config, dict):
-        return {key: _widened(value) for key, value in config.items()}
+        return {
+            key: _wide(value) if key == "dtype" else _widened(value)
+            for key, value in config.items()
+        }
     if isinstance(config, list | tuple):
         return type(config)(_widened(value) for value in config)
-    return "float32" if isinstance(config, str) and config in _NARROW else config
+    return config
+
+
+def _wide(dtype: Any) -> Any:
+    """A type or a policy, by its name or as Keras writes it."""
+    if isinstance(dtype, dict) and dtype.get("class_name") == "DTypePolicy":
+        return {**dtype, "config": {"name": _wide(dtype["config"]["name"])}}
+    return "float32" if dtype in _NARROW else dtype

@@ -88,14 +88,27 @@ def decoded(
 
 def drawn(model: MultimodalModel, *signatures: Mapping[str, Any]) -> set[str]:
     """The outputs of signatures that come from tasks whose answers are drawn."""
-    tasks = tuple(f"{name}_" for name, task in model.tasks.items() if not task.repeatable)
-    return {name for outputs in signatures for name in outputs if name.startswith(tasks)}
+    return {
+        name
+        for outputs in signatures
+        for name in outputs
+        if not model.tasks[_task_of(model, name)].repeatable
+    }
 
 
 def approximate(model: MultimodalModel, *signatures: Mapping[str, Any]) -> set[str]:
     """The outputs of signatures that come from tasks whose answers are not exact."""
-    inexact = tuple(f"{name}_" for name, task in model.tasks.items() if not task.exact)
-    return {name for outputs in signatures for name in outputs if name.startswith(inexact)}
+    return {
+        name
+        for outputs in signatures
+        for name in outputs
+        if not model.tasks[_task_of(model, name)].exact
+    }
+
+
+def _task_of(model: MultimodalModel, output: str) -> str:
+    """The task that an output of a signature is of; one may be called as another begins."""
+    return max((task for task in model.tasks if output.startswith(f"{task}_")), key=len)
 
 
 def raw_samples(model: MultimodalModel, samples: Any = None) -> dict[str, np.ndarray]:

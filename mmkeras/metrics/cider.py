@@ -8,7 +8,7 @@ _ORDERS = (1, 2, 3, 4)
 _SIGMA = 6.0  # Words by which lengths may differ before it costs much.
 
 
-def cider(references: Sequence[Sequence[str]], hypotheses: Sequence[str]) -> float:
+def cider(references: Sequence[str | Sequence[str]], hypotheses: Sequence[str]) -> float:
     """CIDEr-D: runs of one to four words, weighed by how few other pictures they are said of.
 
     Words stand between white space and count in small letters; take punctuation off before, if it
@@ -20,7 +20,7 @@ def cider(references: Sequence[Sequence[str]], hypotheses: Sequence[str]) -> flo
     captions has it.
 
     Args:
-        references: the captions that people gave to each picture, at least one.
+        references: the captions that people gave to each picture: one, or several.
         hypotheses: the caption that a model gave to it.
 
     Returns:
@@ -40,7 +40,8 @@ def cider(references: Sequence[Sequence[str]], hypotheses: Sequence[str]) -> flo
             f"there are references of {len(references)} pictures and {len(hypotheses)} hypotheses; "
             "there have to be some, one for each picture, and each needs a reference."
         )
-    right = [[_runs(text) for text in texts] for texts in references]
+    several = [[texts] if isinstance(texts, str) else texts for texts in references]
+    right = [[_runs(text) for text in texts] for texts in several]
     pictures = collections.Counter(run for texts in right for run in set().union(*texts))
     rarity = _Rarity(pictures, math.log(len(references)))
     scores = [

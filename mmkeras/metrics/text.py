@@ -1,7 +1,7 @@
 """Texts beside those that people wrote: exact match, BLEU, chrF, ROUGE-L."""
 
 import importlib
-import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -145,7 +145,11 @@ class _Words:
     """rouge-score's own tokenizer would drop all letters but a to z."""
 
     def tokenize(self, text: str) -> list[str]:
-        return re.findall(r"[^\W_]+", text.lower())
+        # Marks are parts of letters, such as the vowel signs of Hindi.
+        kept = (
+            c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in text.lower()
+        )
+        return "".join(kept).split()
 
 
 def _streams(references: Sequence[References], hypotheses: Sequence[str]) -> list[list[str | None]]:

@@ -19,7 +19,8 @@ def vqa_accuracy(references: Sequence[Sequence[str]], hypotheses: Sequence[str])
         From 0 to 1: the mean over the questions.
 
     Raises:
-        ValueError: there is no question, or not as many of the one as of the other.
+        ValueError: there is no question, one that nobody answered, or not as many of the one as
+            of the other.
 
     Example:
 
@@ -32,6 +33,12 @@ def vqa_accuracy(references: Sequence[Sequence[str]], hypotheses: Sequence[str])
             f"there are people's answers to {len(references)} questions and {len(hypotheses)} "
             "hypotheses; there have to be some, and as many of the one as of the other."
         )
+    for people in references:
+        if isinstance(people, str) or not people:
+            raise ValueError(
+                f"the answers to a question are {people!r:.80}; they have to be a list of what "
+                "each person said."
+            )
     agreed = [
         sum(_plain(answer) == _plain(made) for answer in people)
         for people, made in zip(references, hypotheses)

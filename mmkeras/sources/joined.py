@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mmkeras.contracts.arguments import check_count
 from mmkeras.contracts.source import Encode, Source
 
 
@@ -43,9 +44,9 @@ class Joined(Source):
                 f"Joined takes two sources or more, and as many times; got {len(sources)} sources "
                 f"and {len(times)} times."
             )
-        if not all(isinstance(count, int) and count >= 1 for count in times):
-            raise ValueError(f"times must be whole numbers of at least 1; got {times}.")
-        self.sources, self.times = sources, times
+        for count in times:
+            check_count("each of times", count)
+        self.sources, self.times = sources, [int(count) for count in times]
 
     @classmethod
     def by_temperature(cls, *sources: Source, temperature: float = 2.0) -> "Joined":
@@ -70,7 +71,7 @@ class Joined(Source):
         >>> Joined.by_temperature(large, small).times
         [1, 4]
         """
-        sizes = np.array([len(source) for source in sources], float)
+        sizes = np.array([len(source) for source in sources] or [0], float)
         if not 1 <= temperature < np.inf or not sizes.all():
             raise ValueError(
                 f"temperature must be at least 1, and no source empty; got {temperature} and the "

@@ -137,7 +137,7 @@ class Contrastive(UnlabelledTask):
         return ContrastiveHead(
             self.fields,
             self.dim,
-            self.temperature or temperature,
+            temperature if self.temperature is None else self.temperature,
             bias,
             self.pool,
             self.dropout,
@@ -174,15 +174,18 @@ class Contrastive(UnlabelledTask):
         del origins
         return self.conclude(outputs)
 
-    def scores(self, answers: Sequence[Any], labels: Sequence[bytes]) -> dict[str, float]:
+    def scores(self, answers: Sequence[Any], labels: Sequence[Any]) -> dict[str, float]:
         """Every field looked for by every other among all samples; see `retrieval_scores`.
 
         `{query}_to_{candidate}_recall_at_1` and so on. Samples that have the same content as the
         one that is looked for, in one of the two fields, are right as well.
+
+        Args:
+            answers: see `Task.scores`.
+            labels: the targets that `prepare` made, int [F] each.
         """
-        del labels
-        scores = {}
-        for query, candidate in itertools.permutations(self.fields, 2):
+        scores, contents = {}, np.array(labels)
+        for (i, query), (j, candidate) in itertools.permutations(enumerate(self.fields), 2):
             one, other = (
                 np.array([answer[name] for answer in answers], "float32")
                 for name in (query, candidate)
@@ -190,9 +193,8 @@ class Contrastive(UnlabelledTask):
             there = one.any(axis=1) & other.any(axis=1)
             if not there.any():
                 continue
-            one, other = one[there], other[there]
-            # Equal contents have equal vectors, but for roundings.
-            relevant = (one @ one.T > 1 - 1e-5) | (other @ other.T > 1 - 1e-5)
+            one, other, known = one[there], other[there], contents[there]
+            relevant = np.logical_or(*(np.equal.outer(known[:, k], known[:, k]) for k in (i, j)))
             found = retrieval_scores(one @ other.T, relevant)
             scores |= {f"{query}_to_{candidate}_{name}": value for name, value in found.items()}
         return scores
@@ -237,6 +239,8 @@ class ContrastiveHead(keras.layers.Layer):
         self.log_scale = self.add_weight(
             shape=(),
             initializer=keras.initializers.Constant(math.log(1 / self.temperature)),
+            # On the weight and not on what is made of it, whose gradient would be 0 beyond.
+            constraint=_at_most,
             name="log_scale",
             dtype="float32",
             autocast=False,
@@ -253,13 +257,15 @@ class ContrastiveHead(keras.layers.Layer):
     @property
     def scale(self) -> Any:
         """What similarities are multiplied by, float32 []."""
-        return ops.minimum(ops.exp(self.log_scale), _LARGEST_SCALE)
+        return ops.exp(self.log_scale)
 
     def call(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> dict[str, Any]:
         votes = self.pooling({field: tokens[field] for field in self.fields}, training=training)
         vectors = ops.cast(votes.values, "float32")
         # Absent fields vote zero, and stay so.
-        vectors = vectors / ops.maximum(ops.norm(vectors, axis=-1, keepdims=True), 1e-6)
+        squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+        # Not by the norm, whose gradient at zero is none.
+        vectors = vectors * ops.rsqrt(ops.maximum(squares, 1e-12))
         place = {field: i for i, field in enumerate(sorted(self.fields))}
         ones = ops.ones_like(vectors[:, 0, 0])
         return {field: vectors[:, place[field]] for field in self.fields} | {
@@ -283,6 +289,10 @@ class ContrastiveHead(keras.layers.Layer):
             "pool": self.pooling.pool,
             "dropout": self.pooling.dropout.rate,
         }
+
+
+def _at_most(log_scale: Any) -> Any:
+    return ops.minimum(log_scale, math.log(_LARGEST_SCALE))
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

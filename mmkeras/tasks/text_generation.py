@@ -1,6 +1,7 @@
 """`TextGeneration`: a text is written about what the fields hold."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
@@ -58,8 +59,8 @@ class TextGeneration(TextLabels, Task):
 
     Outputs: `token_ids`, float [B, T], the pieces, 0 behind them, and K - 1 for the end; `losses`
     and `nll`, float [B, T], of each true piece, 0 where there is none; `score`, float [B], the
-    log-probability of what was written. Answer: `text`, and `score`, the mean probability of its
-    pieces (geometric).
+    log-probability of what was written, as it was steered. Answer: `text`, and `score`, the mean
+    probability of its pieces (geometric).
 
     Source: Vaswani et al. 2017, "Attention Is All You Need"; Williams & Zipser 1989 for the forced
     pieces; Szegedy et al. 2016 for label smoothing.
@@ -159,6 +160,15 @@ class TextGeneration(TextLabels, Task):
             return []
         return self.tokenizer.tokenize(tf.constant(list(self.stop))).to_list()
 
+    @functools.cached_property
+    def stop_texts(self) -> list[str]:
+        """The stops as they were given, and as the tokenizer writes them."""
+        if not self.stop:
+            return []
+        written = self.tokenizer.detokenize(self.tokenizer.tokenize(tf.constant(list(self.stop))))
+        spelled = [text.decode() for text in written.numpy()]
+        return [text for text in dict.fromkeys([*self.stop, *spelled]) if text.strip()]
+
     @property
     def _stops(self) -> list[list[int]]:
         """The classes of each stop."""
@@ -243,8 +253,7 @@ class TextGeneration(TextLabels, Task):
         count = tf.reduce_sum(tf.cast(ids > 0, tf.float32), axis=1)
         text = self.tokenizer.detokenize(pieces)
         if self.stop:
-            # Pieces may also spell a stop otherwise than the tokenizer would.
-            stops = "|".join(map(re.escape, self.stop))
+            stops = "|".join(map(re.escape, self.stop_texts))
             text = tf.strings.regex_replace(text, f"(?s)(?:{stops}).*", "")
         return {
             "text": tf.strings.strip(text),

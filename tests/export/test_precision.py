@@ -27,5 +27,6 @@ def test_a_model_of_narrow_floats_is_exported_wide(policy, tmp_path):
 
 
 def test_a_model_of_float32_is_exported_itself():
-    model = mm.MultimodalModel({"note": mm.Text.tiny()}, {"age": mm.Regression()}, size="tiny")
+    task = mm.Classification(["float16", "mixed_bfloat16"])
+    model = mm.MultimodalModel({"note": mm.Text.tiny()}, {"type": task}, size="tiny")
     assert in_full_precision(model) is model

@@ -91,7 +91,9 @@ def test_errors_name_the_place():
         Joined(TEXTS)
     with pytest.raises(ValueError, match="2 sources and 1 times"):
         Joined(TEXTS, KINDS, times=[1])
-    with pytest.raises(ValueError, match=r"at least 1; got \[1, 0\]"):
+    with pytest.raises(
+        ValueError, match=r"each of times must be at least 1, a whole number; got 0"
+    ):
         Joined(TEXTS, KINDS, times=[1, 0])
     with pytest.raises(ValueError, match="temperature must be at least 1"):
         Joined.by_temperature(TEXTS, KINDS, temperature=0.5)

@@ -160,6 +160,17 @@ def test_new_pictures_are_found_by_their_captions_and_these_by_pictures(learned,
     assert mm.export.litert(model, tmp_path / "space.tflite").max_difference < 1e-4
 
 
+def test_what_tells_nothing_apart_finds_nothing():
+    task, same = Contrastive(("a", "b"), dim=2), [1.0, 0.0]
+    answers = [{"a": same, "b": [np.cos(i), np.sin(i)]} for i in range(8)]
+    scores = task.scores(answers, list(different(8, 2)))
+    assert scores["a_to_b_recall_at_1"] == 1 / 8 and scores["b_to_a_recall_at_1"] == 0.0
+    # But where all hold the same, any is right.
+    contents = different(8, 2)
+    contents[:, 0] = 5
+    assert task.scores(answers, list(contents))["b_to_a_recall_at_1"] == 1.0
+
+
 def test_equal_contents_have_equal_targets(learned):
     model, test = learned
     ((_, targets, weights),) = model.pipeline(test, batch_size=8)
@@ -217,6 +228,7 @@ def build():
 
 draw = np.random.default_rng(0)
 ids = draw.integers(1, Text.tiny().tokenizer.vocabulary_size, (2, 4, 6)).astype("int32")
+ids[1, 2] = 0  # an absent text
 x = {"s_token_ids": ids[0], "t_token_ids": ids[1]}
 y = {"y": np.arange(8).reshape(4, 2).astype("int32")}
 """
