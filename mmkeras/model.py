@@ -16,6 +16,7 @@ from mmkeras.fields import Fields
 from mmkeras.fusions import Concat, Late
 from mmkeras.layers import ModalityDropout
 from mmkeras.pipeline import pipeline
+from mmkeras.rows import shown
 from mmkeras.tokens import Layout
 
 
@@ -335,9 +336,9 @@ class MultimodalModel(keras.Model):
         for argument in sorted(self.tasks[name].trained_with & set(changes)):
             if changes[argument] != getattr(self.tasks[name], argument):
                 raise ValueError(
-                    f"task {name!r} cannot change its {argument} to {changes[argument]!r:.80}: its "
-                    "weights were trained with the one it has, and would give wrong answers with "
-                    "another; make a new model, and train that."
+                    f"task {name!r} cannot change its {argument} to {shown(changes[argument])}: "
+                    "its weights were trained with the one it has, and would give wrong answers "
+                    "with another; make a new model, and train that."
                 )
         changed = dataclasses.replace(self.tasks[name], **changes)
         head, there = changed.head(name, _layouts(self.encoders)), self.get_layer(name)

@@ -482,7 +482,9 @@ def test_a_task_may_answer_otherwise_with_the_same_weights(tmp_path):
         model.set_task("text", beam=None)
     other = CharacterTokenizer(("<pad>", "<unk>", " ", "b", "a"))
     for tokenizer in (other, ByteTokenizer()):
-        with pytest.raises(ValueError, match="cannot change its tokenizer to "):
+        with pytest.raises(
+            ValueError, match=r"cannot change its tokenizer to .*(\.\.\.|\(\)): its"
+        ):
             model.set_task("text", tokenizer=tokenizer, beams=None)
     with pytest.raises(ValueError, match="cannot change its field to 'sound'"):
         model.set_task("text", field="sound")

@@ -14,7 +14,8 @@ class Aliased(Source):
 
     Fields and tasks find their columns by name; with this, two of them read the same column, such
     as a CTC task and an attention decoder that learn the same transcripts, or a field reads a
-    column that has another name.
+    column that has another name. Each task reads a cell in its own way: white space alone says to
+    `SpeechRecognition` that nothing is said, and is an absent label for `TextGeneration`.
 
     Args:
         source: the source.

@@ -381,7 +381,8 @@ class PieceErrorRate(TokenErrorRate):
 class Unalignable(keras.metrics.Mean):
     """The share of labels that have more pieces than their recordings have steps for.
 
-    Such a label teaches nothing: cut the text, or shorten steps, or use larger pieces.
+    Such a label teaches nothing, and its loss of 0 lowers the mean: cut the text, or shorten steps,
+    or use larger pieces.
     """
 
     def __init__(self, name: str = "unalignable", dtype: Any = None):
