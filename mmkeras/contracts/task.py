@@ -59,6 +59,11 @@ class Task(Configured, abc.ABC):
         return True
 
     @property
+    def draws(self) -> bool:
+        """Whether answers need random numbers, which LiteRT does not have. By default False."""
+        return False
+
+    @property
     def compares(self) -> tuple[str, ...]:
         """The fields that it compares with each other, and that must not know of each other.
 

@@ -212,6 +212,11 @@ class Sampling(ForwardSearch):
             raise ValueError(f"top_p must be in (0, 1]; got {self.top_p}.")
 
     @property
+    def draws(self) -> bool:
+        """It does."""
+        return True
+
+    @property
     def repeatable(self) -> bool:
         """Whether there is a seed."""
         return self.seed is not None

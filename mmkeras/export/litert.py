@@ -54,8 +54,8 @@ def litert(
     Raises:
         ValueError: the path does not end in `.tflite`.
         FileExistsError: something stands at `path`, and `overwrite` is False.
-        ExportError: the model does not convert to built-in operations, does not run or answers
-            differently.
+        ExportError: an answer is drawn, or the model does not convert to built-in operations,
+            does not run or answers differently.
         ImportError: the `export` extra is not installed.
     """
     path = Path(path)
@@ -69,6 +69,13 @@ def litert(
         raise ImportError(
             'the comparison needs ai-edge-litert; install it with pip install "mmkeras[export]".'
         ) from error
+    for name, task in model.tasks.items():
+        if task.draws:
+            raise ExportError(
+                f"the answers of task {name!r} are drawn, and LiteRT has no random numbers for "
+                f"that; choose another search before, as in model.set_task({name!r}, "
+                "search=mmkeras.decoding.Greedy())."
+            )
     model = in_full_precision(model)
     raw = raw_samples(model, samples)
     tensors = model.fields.preprocess_batch({f: tf.constant(v) for f, v in raw.items()})
@@ -109,10 +116,4 @@ def _reason(error: str) -> str:
     lacking = sorted({*re.findall(r"\bFlex(\w+)", error), *re.findall(r"'tf\.(\w+)' op", error)})
     if not lacking:
         return f"the model does not convert to built-in operations: {error:.1000}"
-    remedy = ""
-    if any("Random" in name for name in lacking):
-        remedy = (
-            "; answers that are drawn need such ones: before, choose another search, as in "
-            "model.set_task(name, search=mmkeras.decoding.Greedy())"
-        )
-    return f"the model does not convert: LiteRT has no built-in {lacking}{remedy}."
+    return f"the model does not convert: LiteRT has no built-in {lacking}."

@@ -39,6 +39,11 @@ class Search(Configured, abc.ABC):
         """False where sequences are drawn, others in every call."""
         return True
 
+    @property
+    def draws(self) -> bool:
+        """Whether it needs random numbers, with a seed of its own or without."""
+        return False
+
     @abc.abstractmethod
     def __call__(
         self,

@@ -180,6 +180,11 @@ class TextGeneration(TextLabels, Task):
         return self.search.repeatable
 
     @property
+    def draws(self) -> bool:
+        """Whether the search does."""
+        return self.search.draws
+
+    @property
     def num_classes(self) -> int:
         """K: padding, the pieces, and the end, which also begins a text."""
         return self.tokenizer.vocabulary_size + self.tokenizer.shift + 1
