@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from mmkeras.contracts import Source
+from mmkeras.contracts.arguments import check_count
 from mmkeras.model import MultimodalModel
 
 #: Queries that are compared with a whole collection at once.
@@ -132,8 +133,7 @@ class Index:
             )
         if not np.isfinite(queries).all():
             raise ValueError("queries must be finite.")
-        if k < 1:
-            raise ValueError(f"k must be at least 1; got {k}.")
+        check_count("k", k)
         found = []
         for begin in range(0, len(queries), _AT_ONCE):
             found += self._nearest(queries[begin : begin + _AT_ONCE], min(k, len(self)))

@@ -11,12 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from mmkeras import answers
+from mmkeras.contracts.arguments import check_count
 from mmkeras.diagnosis import reason_of
 from mmkeras.encoders import Conformer
 from mmkeras.modalities import Audio
 from mmkeras.model import MultimodalModel
 from mmkeras.sound import resample, wav
 from mmkeras.tasks import SpeechRecognition
+from mmkeras.tokens import Tokens
 
 
 class Listener:
@@ -138,9 +140,7 @@ class Listener:
 
     def _logits(self, waveform: tf.Tensor, length: tf.Tensor, memory: Any, first: bool) -> Any:
         tokens, memory = self.encoder.stream(waveform, length, memory, first)
-        tokens = self.model.fusion({self.field: tokens}, training=False)
-        logits = self.model.get_layer(self.task)(tokens, training=False)["logits"]
-        return logits, tokens[self.field].mask, memory
+        return _scored(self.model, self.field, self.task, tokens), tokens.mask, memory
 
     def _heard(self) -> np.ndarray:
         """The logits of all steps so far, float32 [T, K]."""
@@ -182,8 +182,7 @@ def transcribe(
             f"overlap_s must be in [0, {audio.seconds}), shorter than what the model hears at once "
             f"by a step of {step_s} s; got {overlap_s}."
         )
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
+    check_count("batch_size", batch_size)
     waveform = _whole(audio, recording)
     total = max(-(-len(waveform) // step), 1)
     starts = list(range(0, max(total - shared, 1), window - shared))
@@ -214,8 +213,13 @@ def _logits(
 ) -> tf.Tensor:
     """The logits of windows: the one task alone, since a model may have others that search."""
     tokens = model.encoders[field]({"waveform": waveform, "length": length}, training=False)
-    tokens = model.fusion({field: tokens}, training=False)
-    return model.get_layer(task)(tokens, training=False)["logits"]
+    return _scored(model, field, task, tokens)
+
+
+def _scored(model: MultimodalModel, field: str, task: str, tokens: Tokens) -> tf.Tensor:
+    """The logits of a recording's tokens, by the fusion and the head of the task."""
+    fused = model.fusion({field: tokens}, training=False)
+    return model.get_layer(task)(fused, training=False)["logits"]
 
 
 def _heard_by(model: MultimodalModel) -> tuple[str, str]:

@@ -1,13 +1,13 @@
 """What an exported model takes and gives: the signatures, and samples to try them on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from mmkeras.answers import raw_values
-from mmkeras.contracts.task import pointed_into
+from mmkeras.contracts.task import Task, pointed_into
 from mmkeras.model import MultimodalModel
 
 
@@ -88,27 +88,22 @@ def decoded(
 
 def drawn(model: MultimodalModel, *signatures: Mapping[str, Any]) -> set[str]:
     """The outputs of signatures that come from tasks whose answers are drawn."""
-    return {
-        name
-        for outputs in signatures
-        for name in outputs
-        if not model.tasks[_task_of(model, name)].repeatable
-    }
+    return {name for name, task in _with_tasks(model, signatures) if not task.repeatable}
 
 
 def approximate(model: MultimodalModel, *signatures: Mapping[str, Any]) -> set[str]:
     """The outputs of signatures that come from tasks whose answers are not exact."""
-    return {
-        name
-        for outputs in signatures
-        for name in outputs
-        if not model.tasks[_task_of(model, name)].exact
-    }
+    return {name for name, task in _with_tasks(model, signatures) if not task.exact}
 
 
-def _task_of(model: MultimodalModel, output: str) -> str:
-    """The task that an output of a signature is of; one may be called as another begins."""
-    return max((task for task in model.tasks if output.startswith(f"{task}_")), key=len)
+def _with_tasks(
+    model: MultimodalModel, signatures: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, Task]]:
+    """The outputs of signatures, each with its task."""
+    for name in (name for outputs in signatures for name in outputs):
+        # One task may be called as another begins.
+        owner = max((task for task in model.tasks if name.startswith(f"{task}_")), key=len)
+        yield name, model.tasks[owner]
 
 
 def raw_samples(model: MultimodalModel, samples: Any = None) -> dict[str, np.ndarray]:
