@@ -130,8 +130,12 @@ class GriffinLim(keras.layers.Layer):
             )
             return real * scale, imaginary * scale, made_real, made_imaginary
 
-        frames, bins = magnitude.shape[1:]
-        shape = (-1, ops.shape(magnitude)[1] if frames is None else frames, bins)
+        batch, frames, bins = magnitude.shape
+        shape = (
+            -1 if batch is None else batch,
+            ops.shape(magnitude)[1] if frames is None else frames,
+            bins,
+        )
         cosine, sine = self._start(magnitude)
         nothing = ops.zeros_like(magnitude)
         state = (magnitude * cosine, magnitude * sine, nothing, nothing)

@@ -97,6 +97,17 @@ def test_the_answer_is_a_wav_file(model):
     assert empty["seconds"] == 0.0
 
 
+def test_files_hold_what_leaves_the_device():
+    mel = RNG.normal(size=(4, TASK.num_frames, 12)).astype("float32")
+    outputs = {"mel": tf.constant(mel), "num_frames": tf.constant([0.0, 1.0, 17.0, 50.0])}
+    made, files = TASK.conclude(outputs), TASK.decode(outputs)
+    np.testing.assert_allclose(files["seconds"], [0.0, 0.01, 0.17, 0.5])
+    for waveform, length, file in zip(made["waveform"], made["length"], files["speech"].numpy()):
+        with wave.open(io.BytesIO(file)) as sound:
+            samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2") / 2**15
+        np.testing.assert_allclose(samples, waveform[: int(length)], atol=2**-14)
+
+
 def test_scores_of_a_copy_are_perfect():
     time = np.arange(3_000) / 8_000
     sound = TASK.encode((0.4 * np.sin(2 * np.pi * 200 * time)).astype("float32"))
