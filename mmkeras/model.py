@@ -15,9 +15,13 @@ from mmkeras.contracts.task import NO_ORIGINS, Tensors, hint_name, hints_of, poi
 from mmkeras.fields import Fields
 from mmkeras.fusions import Concat, Late
 from mmkeras.layers import ModalityDropout
+from mmkeras.losses import uncertainty_weighted
 from mmkeras.pipeline import pipeline
 from mmkeras.rows import shown
 from mmkeras.tokens import Layout
+
+#: Of `loss_weights`: those are learned.
+LEARNED = "learned"
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -39,10 +43,13 @@ class MultimodalModel(keras.Model):
         dropout: of the encoders and the fusion not given.
         modality_dropout: chance that a field is hidden from the model, in each sample, while
             training; makes the model good at every subset of fields.
-        loss_weights: `{task: weight}`; 1 where not given.
+        loss_weights: `{task: weight}`, 1 where not given; or `"learned"`: each task's loss counts
+            by how uncertain the model is of it (see `mmkeras.losses.uncertainty_weighted`), which
+            is learned with the rest.
 
     Raises:
-        ValueError: no field or no task; a name that is no identifier or given twice; an encoder
+        ValueError: no field or no task; a name that is no identifier or given twice; other words
+            for `loss_weights`; an encoder
             for an unknown field or one that does not fit its modality; a fusion that mixes the
             fields that a task compares.
 
@@ -70,16 +77,20 @@ class MultimodalModel(keras.Model):
         fusion: Fusion | None = None,
         dropout: float = 0.1,
         modality_dropout: float = 0.0,
-        loss_weights: Mapping[str, float] | None = None,
+        loss_weights: Mapping[str, float] | str | None = None,
         name: str | None = None,
         **kwargs: Any,
     ):
         fields = Fields(fields)
         encoders = dict(encoders or {})
-        loss_weights = dict(loss_weights or {})
+        weighed = {} if isinstance(loss_weights, str) else dict(loss_weights or {})
+        if isinstance(loss_weights, str) and loss_weights != LEARNED:
+            raise ValueError(
+                f"loss_weights must be {{task: weight}} or {LEARNED!r}; got {loss_weights!r}."
+            )
         _check_names("task", tasks)
         _check_known("encoders", encoders, fields)
-        _check_known("loss_weights", loss_weights, tasks)
+        _check_known("loss_weights", weighed, tasks)
         for task_name, task in tasks.items():
             _check_pointing(task_name, task, fields)
             _check_comparing(task_name, task, fields, fusion)
@@ -122,7 +133,13 @@ class MultimodalModel(keras.Model):
         self.encoders = encoders
         self.fusion = fusion
         self.modality_dropout = modality_dropout
-        self.loss_weights = loss_weights
+        self.loss_weights = loss_weights if loss_weights == LEARNED else weighed
+        self.log_variances = {}
+        if loss_weights == LEARNED:
+            self.log_variances = {
+                task: self.add_weight((), "zeros", "float32", name=f"{task}_log_variance")
+                for task in tasks
+            }
         self.measures = {}
         self._measured: dict[str, tuple[str, str]] = {}
         for task_name, task in tasks.items():
@@ -187,8 +204,15 @@ class MultimodalModel(keras.Model):
             weight = _weight(sample_weight, name, loss)
             if name in self.loss_means:
                 self.loss_means[name].update_state(loss, sample_weight=weight)
-            total = total + self.loss_weights.get(name, 1.0) * mean(loss, weight)
+            total = total + self._weighed(name, mean(loss, weight), weight)
         return total
+
+    def _weighed(self, task: str, loss: Any, weights: Any) -> Any:
+        """How much of a task's loss counts; none where no sample has a label."""
+        if task not in self.log_variances:
+            return self.loss_weights.get(task, 1.0) * loss
+        there = ops.cast(ops.any(weights > 0), loss.dtype)
+        return there * uncertainty_weighted(loss, self.log_variances[task])
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

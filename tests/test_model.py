@@ -128,6 +128,29 @@ def test_loss_and_metrics_are_those_of_numpy_and_scikit_learn():
         assert shown[name] == pytest.approx(value, rel=1e-4), name
 
 
+def test_learned_loss_weights(tmp_path):
+    model = compiled(keras.optimizers.SGD(0.05), build(loss_weights="learned"))
+    x, y, w = batch(model)
+    labelled = tf.data.Dataset.from_tensors((x, y, w | {"price": np.zeros(4, "float32")}))
+    before = model.evaluate(data(model), return_dict=True, verbose=0)
+    # A variance of 1 leaves losses as they are.
+    assert before["loss"] == pytest.approx(before["kind_loss"] + before["price_loss"], rel=1e-5)
+    model.fit(labelled.repeat(50), shuffle=False, verbose=0)
+    learned = {task: float(value) for task, value in model.log_variances.items()}
+    assert learned["kind"] != 0.0
+    # A task of which nothing is known in these batches stays as it is.
+    assert learned["price"] == 0.0
+    after = model.evaluate(data(model), return_dict=True, verbose=0)
+    kind = np.exp(-learned["kind"]) * after["kind_loss"] + learned["kind"] / 2
+    assert after["loss"] == pytest.approx(kind + after["price_loss"], rel=1e-5)
+
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.loss_weights == "learned"
+    assert {task: float(value) for task, value in loaded.log_variances.items()} == learned
+    assert loaded.evaluate(data(loaded), return_dict=True, verbose=0) == pytest.approx(after)
+
+
 def test_a_sample_without_label_teaches_nothing():
     model = build()
     x, y, w = batch(model)
@@ -347,6 +370,7 @@ def test_one_sample_is_a_batch():
         ({"tasks": {}}, "at least one task"),
         ({"tasks": {"1st": Regression()}}, "'1st'"),
         ({"encoders": {"picture": None}}, r"encoders names \['picture'\].*\['name', 'photo'\]"),
+        ({"loss_weights": "equal"}, r"loss_weights must be.*'learned'; got 'equal'"),
         ({"loss_weights": {"prize": 1.0}}, r"loss_weights names \['prize'\].*\['price'\]"),
         ({"size": "huge"}, "'huge'"),
         (

@@ -10,6 +10,7 @@ from mmkeras.losses.cross_entropy import (
 )
 from mmkeras.losses.ctc import alignable, ctc_loss
 from mmkeras.losses.huber import huber
+from mmkeras.losses.uncertainty import uncertainty_weighted
 
 __all__ = [
     "alignable",
@@ -22,4 +23,5 @@ __all__ = [
     "info_nce",
     "masked_cross_entropy",
     "pairwise_sigmoid",
+    "uncertainty_weighted",
 ]
