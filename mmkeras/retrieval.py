@@ -61,9 +61,10 @@ class Index:
         self, vectors: np.ndarray, values: Sequence[Any] | None = None, approximate: bool = False
     ):
         self.vectors = np.ascontiguousarray(vectors, "float32")
-        if self.vectors.ndim != 2 or not np.isfinite(self.vectors).all():
+        if self.vectors.ndim != 2 or not self.vectors.size or not np.isfinite(self.vectors).all():
             raise ValueError(
-                f"vectors must be finite float [N, D]; got shape {self.vectors.shape}."
+                "vectors must be finite float [N, D], one of them at least; got shape "
+                f"{self.vectors.shape}."
             )
         self.values = list(range(len(self.vectors)) if values is None else values)
         if len(self.values) != len(self.vectors):

@@ -282,10 +282,14 @@ def shown(cell: Any) -> str:
 
     Example:
 
-    >>> shown("x" * 100)[-6:]
-    'xxx...'
+    >>> print(shown("x" * 100)[-7:])
+    xxx'...
     """
     if isinstance(cell, np.ndarray):
         return f"array {cell.shape} {cell.dtype}"
-    text = repr(cell[:80] if isinstance(cell, str | bytes) else cell)
+    if isinstance(cell, str | bytes):
+        # Escapes make a text longer than its characters, and its quotes should stand at both ends.
+        kept = next(n for n in range(min(len(cell), 80), -1, -1) if len(repr(cell[:n])) <= 80)
+        return repr(cell[:kept]) + ("..." if kept < len(cell) else "")
+    text = repr(cell)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -71,6 +71,8 @@ def test_wrong_arguments():
         index.search(np.zeros(16), k=0)
     with pytest.raises(ValueError, match="5 vectors and 1 values"):
         Index(directions(5), ["a"])
+    with pytest.raises(ValueError, match=r"one of them at least; got shape \(0, 3\)"):
+        Index(np.zeros((0, 3)))
     with pytest.raises(ValueError, match=r"finite float \[N, D\]"):
         Index(np.zeros(3))
 

@@ -32,5 +32,7 @@ def test_files_are_relative_to_the_folder(tmp_path):
 
 
 def test_cells_are_shown_short():
-    assert shown(b"x" * 1000) == f"b'{'x' * 75}..."
+    assert shown(b"x" * 1000) == f"b'{'x' * 77}'..."
+    assert shown("x" * 78) == repr("x" * 78)
+    assert shown("\0" * 30) == "'" + r"\x00" * 19 + "'..."
     assert shown(None) == "None"
