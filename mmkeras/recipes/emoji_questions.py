@@ -3,11 +3,11 @@
 mmkeras train emoji_captions --out runs/emoji_captions
 mmkeras train emoji_questions --out runs/emoji_questions
 
-A whole run was not measured yet (0.90 of the answers right is the aim). One with a single round of
-attention between the fields, stopped after 900 steps (507 s of CPU time), had a perplexity of 2.66
-for each piece of an answer, where guessing among the answers of the right kind has about 2.9: it
-had learned what answers look like, and hardly to look. Captions take about 600 steps to get beyond
-that, and tell three emoji where an answer tells one at the most.
+A whole run was not measured yet (0.90 of the answers right is the aim). The same model, given the
+outputs of the picture's encoder as they are without augmentation, was stopped after 1,500 of 4,000
+steps (706 s of CPU time) and had then learned to look where a question says: of the test's answers
+0.659 were right (what 0.972, where 0.416, how often 0.396, which category 0.852), and still more
+with every 250 steps. The answer to "what" was guessed up to step 500, and found in 0.832 at 1,000.
 
 Who answers each question as it was answered most often in training, without the picture, is right
 for 0.110 of `test`: what 0.004, where 0.088, how often 0.264, which category 0.084.
@@ -48,9 +48,9 @@ def model(
 ) -> MultimodalModel:
     """The cells of the picture look at the words of the question, and these at them.
 
-    The encoder of pictures is that of a model which learned to write captions. An answer names one
-    emoji at the most, and a caption all of them: it is learned much sooner from captions which is
-    which.
+    The encoder of pictures is that of a model which learned to write captions, and stays as it is.
+    An answer names one emoji at the most, and a caption all of them: it is learned much sooner from
+    captions which is which.
 
     Args:
         train: the training samples.
@@ -64,7 +64,7 @@ def model(
     answers = train.column("answer", str.encode).as_numpy_iterator()
     fields: dict[str, Modality] = {"question": question}
     encoders: dict[str, Encoder] = {
-        "question": TextTransformer.for_modality(question, _SIZE, dropout=0.05)
+        "question": TextTransformer.for_modality(question, _SIZE, dropout=0.0)
     }
     if sees:
         if not Path(captions).is_file():
@@ -74,16 +74,17 @@ def model(
             )
         writer = keras.saving.load_model(captions)
         fields["image"], encoders["image"] = writer.fields["image"], writer.encoders["image"]
+        encoders["image"].trainable = False
     return MultimodalModel(
         fields=fields,
         tasks={
             # A few pictures, as in the tests, do not show every word: then it has pieces, or none.
             "answer": TextGeneration(
-                WordPiece.learn(answers, 2_000), max_tokens=16, unknown="keep", dropout=0.05
+                WordPiece.learn(answers, 2_000), max_tokens=16, unknown="keep", dropout=0.0
             )
         },
         encoders=encoders,
-        fusion=CrossAttention(_SIZE.block(0.05), depth=2),
+        fusion=CrossAttention(_SIZE.block(), depth=2),
     )
 
 
@@ -91,9 +92,9 @@ recipe = Recipe(
     name="emoji_questions",
     sources=sources,
     model=model,
-    epochs=10,
-    batch_size=32,
-    learning_rate=2e-3,
+    epochs=16,
+    batch_size=64,
+    learning_rate=1e-3,
     cache=True,
 )
 #: The same without the picture: what questions alone give away.

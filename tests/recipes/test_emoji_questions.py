@@ -36,6 +36,7 @@ def test_sees_what_a_writer_of_captions_sees(parts, tmp_path, monkeypatch):
         model.encoders["image"].weights, writer.encoders["image"].weights, strict=True
     ):
         np.testing.assert_array_equal(weight, other)
+    assert not model.encoders["image"].trainable_weights
     model.compile(optimizer=recipe.optimizer(48))
     scores = mm.evaluation.evaluate_scores(model, parts["test_where"])
     assert 0 <= scores["answer"]["exact_match"] <= 1
