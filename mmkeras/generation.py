@@ -10,6 +10,7 @@ from mmkeras import answers
 from mmkeras.layers.autoregression import ForwardSearch
 from mmkeras.model import MultimodalModel
 from mmkeras.tasks import TextGeneration
+from mmkeras.tasks.text_generation import writing_task
 
 
 class Writer:
@@ -35,14 +36,7 @@ class Writer:
     """
 
     def __init__(self, model: MultimodalModel, task: str | None = None):
-        found = [name for name, t in model.tasks.items() if isinstance(t, TextGeneration)]
-        named = found if task is None else [task] if task in found else []
-        if len(named) != 1:
-            raise ValueError(
-                f"name one task that is a TextGeneration, of {found}; the model has the tasks "
-                f"{list(model.tasks)}."
-            )
-        self.model, (self.task,) = model, named
+        self.model, self.task = model, writing_task(model.tasks, task)
         self.head = model.get_layer(self.task)
         self._look = tf.function(self._source, reduce_retracing=True)
         self._step: Any = None
@@ -90,9 +84,7 @@ class Writer:
             )
 
     def _source(self, tensors: dict[str, tf.Tensor]) -> Any:
-        parts = self.model.fields.split(tensors)
-        tokens = {field: self.model.encoders[field](part) for field, part in parts.items()}
-        return self.head.source(self.model.fusion(tokens, training=False))
+        return self.head.source(self.model.fused(tensors))
 
     @staticmethod
     def _text(task: TextGeneration, made: list[int]) -> str:

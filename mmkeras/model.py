@@ -18,7 +18,7 @@ from mmkeras.layers import ModalityDropout
 from mmkeras.losses import uncertainty_weighted
 from mmkeras.pipeline import pipeline
 from mmkeras.rows import shown
-from mmkeras.tokens import Layout
+from mmkeras.tokens import Layout, Tokens
 
 #: Of `loss_weights`: those are learned.
 LEARNED = "learned"
@@ -176,6 +176,21 @@ class MultimodalModel(keras.Model):
             )
         inputs = {name: inputs.get(name) for name in self.input}
         return super().call(inputs, training=training, mask=mask)
+
+    def fused(self, inputs: Mapping[str, Any]) -> dict[str, Tokens]:
+        """The tokens of all fields as the heads of tasks are given them, outside of training.
+
+        Args:
+            inputs: `{field_tensor: tensor}`.
+
+        Returns:
+            `{field: Tokens}`.
+        """
+        parts = self.fields.split(inputs)
+        tokens = {
+            field: self.encoders[field](tensors, training=False) for field, tensors in parts.items()
+        }
+        return self.fusion(tokens, training=False)
 
     def compute_loss(
         self,

@@ -1,15 +1,12 @@
 """`litert`: tensors in, outputs out, for a device."""
 
 import dataclasses
-import os
-import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
+from mmkeras.export.conversion import checked_path, converted, drafted
 from mmkeras.export.precision import in_full_precision
 from mmkeras.export.signatures import (
     approximate,
@@ -19,7 +16,6 @@ from mmkeras.export.signatures import (
     tensors_signature,
 )
 from mmkeras.export.verify import ExportError, Verification, verify
-from mmkeras.layers.attention import plain_attention
 from mmkeras.model import MultimodalModel
 
 SIGNATURE = "tensors"
@@ -58,17 +54,7 @@ def litert(
             does not run or answers differently.
         ImportError: the `export` extra is not installed.
     """
-    path = Path(path)
-    if path.suffix != ".tflite":
-        raise ValueError(f"path must end in .tflite; got {path}.")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; pass overwrite=True or another name.")
-    try:
-        import ai_edge_litert  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            'the comparison needs ai-edge-litert; install it with pip install "mmkeras[export]".'
-        ) from error
+    path = checked_path(path, overwrite)
     for name, task in model.tasks.items():
         if task.draws:
             raise ExportError(
@@ -80,10 +66,8 @@ def litert(
     raw = raw_samples(model, samples)
     tensors = model.fields.preprocess_batch({f: tf.constant(v) for f, v in raw.items()})
     expected = concluded(model, model(tensors, training=False))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent) as folder:
-        draft = Path(folder) / path.name
-        draft.write_bytes(_convert(model, Path(folder) / "saved_model"))
+    with drafted(path) as draft:
+        draft.write_bytes(converted(model, {SIGNATURE: tensors_signature(model, batch_size=1)}))
         seen = verify(
             draft,
             "litert",
@@ -93,27 +77,4 @@ def litert(
             approximate=approximate(model, expected),
             drawn=drawn(model, expected),
         )
-        os.replace(draft, path)
     return dataclasses.replace(seen, path=path)
-
-
-def _convert(model: MultimodalModel, folder: Path) -> bytes:
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    with plain_attention():
-        archive.add_endpoint(SIGNATURE, tensors_signature(model, batch_size=1))
-        archive.write_out(str(folder), verbose=False)
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[SIGNATURE])
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    try:
-        return converter.convert()
-    except Exception as error:  # The converter's own error type is private.
-        raise ExportError(_reason(str(error))) from error
-
-
-def _reason(error: str) -> str:
-    """What the converter's error says, without the graph that it shows."""
-    lacking = sorted({*re.findall(r"\bFlex(\w+)", error), *re.findall(r"'tf\.(\w+)' op", error)})
-    if not lacking:
-        return f"the model does not convert to built-in operations: {error:.1000}"
-    return f"the model does not convert: LiteRT has no built-in {lacking}."

@@ -26,6 +26,23 @@ def flat(outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def tensor_specs(model: MultimodalModel, batch_size: int | None) -> dict[str, tf.TensorSpec]:
+    """Those of the tensors of all fields, by name.
+
+    Args:
+        model: the model.
+        batch_size: see `tensors_signature`.
+    """
+    return {
+        name: tf.TensorSpec(
+            (batch_size, *(spec.shape if batch_size else model.input[name].shape[1:])),
+            spec.dtype,
+            name=name,
+        )
+        for name, spec in model.fields.specs().items()
+    }
+
+
 def tensors_signature(
     model: MultimodalModel, batch_size: int | None
 ) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
@@ -36,14 +53,7 @@ def tensors_signature(
         batch_size: a number makes every shape static, at the modalities' full lengths; None leaves
             the batch and the ragged dimensions open.
     """
-    specs = {
-        name: tf.TensorSpec(
-            (batch_size, *(spec.shape if batch_size else model.input[name].shape[1:])),
-            spec.dtype,
-            name=name,
-        )
-        for name, spec in model.fields.specs().items()
-    }
+    specs = tensor_specs(model, batch_size)
 
     @tf.function(input_signature=[specs])
     def tensors(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

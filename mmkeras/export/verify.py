@@ -64,11 +64,12 @@ def verify(
 
     Args:
         path: the exported model.
-        runtime: the name of a script in `runtimes/`: `"saved_model"` or `"litert"`.
+        runtime: the name of a script in `runtimes/`: `"saved_model"`, `"litert"` or
+            `"litert_steps"`.
         inputs: `{signature: {name: array [B, ...]}}`.
         expected: `{signature: {name: array [B, ...]}}`, the model's own outputs.
-        tolerance: the largest difference allowed, as a share of values above 1; texts must be
-            equal.
+        tolerance: the largest difference allowed, as a share of values above 1; texts and whole
+            numbers must be equal.
         approximate: outputs that make much of a rounding, such as a waveform whose phase was
             guessed: they may differ by a hundred times as much, and files by the last bits.
         drawn: outputs that are others in every call: their shapes are compared.
@@ -109,7 +110,7 @@ def verify(
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return Verification(
         path=path,
-        runtime={"saved_model": "tensorflow", "litert": "ai-edge-litert"}[runtime],
+        runtime="tensorflow" if runtime == "saved_model" else "ai-edge-litert",
         signatures=tuple(expected),
         max_difference=largest,
         size_bytes=sum(file.stat().st_size for file in files),
@@ -122,7 +123,8 @@ def _difference(got: np.ndarray, expected: np.ndarray, approximate: bool = False
 
     Of approximate texts, which are files, the lengths are compared.
 
-    Boxes are hundreds of pixels, of which float32 keeps seven digits.
+    Boxes are hundreds of pixels, of which float32 keeps seven digits; whole numbers, such as ids,
+    are no roundings.
     """
     if got.shape != expected.shape:
         return float("inf")
@@ -130,6 +132,7 @@ def _difference(got: np.ndarray, expected: np.ndarray, approximate: bool = False
         if approximate:
             got, expected = (np.vectorize(len, otypes=[int])(each) for each in (got, expected))
         return 0.0 if bool(np.all(got == expected)) else float("inf")
+    whole = expected.dtype.kind in "iu"
     got, expected = got.astype("float64"), expected.astype("float64")
-    apart = np.abs(got - expected) / np.maximum(np.abs(expected), 1.0)
+    apart = np.abs(got - expected) / (1.0 if whole else np.maximum(np.abs(expected), 1.0))
     return float(np.max(apart, initial=0.0))

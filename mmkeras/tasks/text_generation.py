@@ -286,6 +286,31 @@ class TextGeneration(TextLabels, Task):
         return [b"ab", b"b", b"bba"]
 
 
+def writing_task(tasks: Mapping[str, Task], name: str | None = None) -> str:
+    """The name of a model's one task that writes texts.
+
+    Args:
+        tasks: the model's.
+        name: which of several it is; None: there is one.
+
+    Raises:
+        ValueError: there is no such task, or several and none is named.
+
+    Example:
+
+    >>> writing_task({"caption": TextGeneration.tiny()})
+    'caption'
+    """
+    found = [each for each, task in tasks.items() if isinstance(task, TextGeneration)]
+    named = found if name is None else [name] if name in found else []
+    if len(named) != 1:
+        raise ValueError(
+            f"name one task that is a TextGeneration, of {found}; the model has the tasks "
+            f"{list(tasks)}."
+        )
+    return named[0]
+
+
 @keras.saving.register_keras_serializable(package="mmkeras")
 class TextGenerationHead(keras.layers.Layer):
     """`{field: Tokens}`, and the true pieces or none, to the outputs of `TextGeneration`.
@@ -369,7 +394,7 @@ class TextGenerationHead(keras.layers.Layer):
         source = self.source(tokens)
         told = None if hints is None else hints.get("token_ids")
         if told is None:
-            return self._written(source)
+            return self.written(source, self.search)
         return self._forced(*source, ops.cast(told, "int32"), training)
 
     def source(self, tokens: Mapping[str, Tokens]) -> Tokens:
@@ -401,10 +426,15 @@ class TextGenerationHead(keras.layers.Layer):
             step, state = ending_behind(step, state, batch, size, self.stops, self.end)
         return step, state
 
-    def _written(self, source: Tokens) -> dict[str, Any]:
-        """What the decoder writes by itself."""
+    def written(self, source: Tokens, search: Search) -> dict[str, Any]:
+        """What the decoder writes by itself, as `call` gives it.
+
+        Args:
+            source: see `source`.
+            search: how pieces are chosen.
+        """
         step, state = self.begin(source)
-        found = self.search(
+        found = search(
             step,
             state,
             ops.full((ops.shape(source.mask)[0],), self.end, dtype="int32"),

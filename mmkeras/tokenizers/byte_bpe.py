@@ -138,6 +138,14 @@ class ByteBPE(SubwordTokenizer):
         ]
 
     @functools.cached_property
+    def spellings(self) -> list[bytes]:
+        """See `SubwordTokenizer.spellings`."""
+        return [
+            raw + b" " * bool(self.suffix and raw and piece.endswith(self.suffix))
+            for piece, raw in zip(self.vocabulary, self._raw)
+        ]
+
+    @functools.cached_property
     def _lengths(self) -> np.ndarray:
         """int32 [V]: how many bytes of a text each piece covers; the unknown one stands for one."""
         return np.array([max(len(raw), 1) for raw in self._raw], "int32")
@@ -233,12 +241,10 @@ class ByteBPE(SubwordTokenizer):
         Returns:
             string [B].
         """
-        shown = [
-            raw + b" " * bool(self.suffix and raw and piece.endswith(self.suffix))
-            for piece, raw in zip(self.vocabulary, self._raw)
-        ]
         with tf.device("CPU:0"):
-            texts = tf.strings.reduce_join(tf.gather(tf.constant(shown), token_ids), axis=-1)
+            texts = tf.strings.reduce_join(
+                tf.gather(tf.constant(self.spellings), token_ids), axis=-1
+            )
             texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
             return tf.strings.regex_replace(texts, " $", "") if self.suffix else texts
 

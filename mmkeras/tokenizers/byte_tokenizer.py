@@ -65,6 +65,11 @@ class ByteTokenizer(SubwordTokenizer):
         splits = tf.concat([[0], ends], axis=0)
         return WordPieces(splits, token_ids, tf.ones_like(token_ids))
 
+    @functools.cached_property
+    def spellings(self) -> list[bytes]:
+        """See `SubwordTokenizer.spellings`."""
+        return [*(b"" for _ in _FIRST), *(bytes([byte]) for byte in range(256))]
+
     def detokenize(self, token_ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
         """Joins bytes to texts; special tokens are not shown, U+FFFD stands for half characters.
 
@@ -74,9 +79,10 @@ class ByteTokenizer(SubwordTokenizer):
         Returns:
             string [B].
         """
-        shown = [*(b"" for _ in _FIRST), *(bytes([byte]) for byte in range(256))]
         with tf.device("CPU:0"):
-            texts = tf.strings.reduce_join(tf.gather(tf.constant(shown), token_ids), axis=-1)
+            texts = tf.strings.reduce_join(
+                tf.gather(tf.constant(self.spellings), token_ids), axis=-1
+            )
             return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
 
     @classmethod

@@ -96,6 +96,12 @@ class CharacterTokenizer(SubwordTokenizer):
         codes, splits, _ = decode(words)
         return WordPieces(splits, self._table(codes), utf8_lengths(codes))
 
+    @functools.cached_property
+    def spellings(self) -> list[bytes]:
+        """See `SubwordTokenizer.spellings`."""
+        hidden = set(self.special.names) - {self.special.unknown}
+        return [b"" if piece in hidden else piece.encode() for piece in self.vocabulary]
+
     def detokenize(self, token_ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
         """Joins characters to texts; of the special tokens the unknown is shown.
 
@@ -105,10 +111,10 @@ class CharacterTokenizer(SubwordTokenizer):
         Returns:
             string [B].
         """
-        hidden = set(self.special.names) - {self.special.unknown}
-        shown = ["" if piece in hidden else piece for piece in self.vocabulary]
         with tf.device("CPU:0"):
-            return tf.strings.reduce_join(tf.gather(tf.constant(shown), token_ids), axis=-1)
+            return tf.strings.reduce_join(
+                tf.gather(tf.constant(self.spellings), token_ids), axis=-1
+            )
 
     @classmethod
     def learn(

@@ -86,6 +86,15 @@ class SubwordTokenizer(Tokenizer):
         """
 
     @property
+    @abc.abstractmethod
+    def spellings(self) -> list[bytes]:
+        """What each piece adds to a text, in UTF-8, nothing where it is not shown.
+
+        One behind the other, without white space around them, they are what `detokenize` gives; a
+        character may be spread over several of them.
+        """
+
+    @property
     def vocabulary_size(self) -> int:
         """How many ids there are, those of special tokens included."""
         return len(self.vocabulary)

@@ -295,6 +295,19 @@ class Unigram(SubwordTokenizer):
         splits = lower_bound(tf.gather(word, place), tf.range(tf.size(others) + 1))
         return WordPieces(splits, ids, tf.where(known < 0, 1, tf.gather(lengths, place)))
 
+    @functools.cached_property
+    def spellings(self) -> list[bytes]:
+        """See `SubwordTokenizer.spellings`."""
+        hidden = set(self.marks) - {self.special.unknown}
+        shown = [
+            b"" if piece in hidden else piece.replace(BLANK, " ").encode()
+            for piece in self.vocabulary
+        ]
+        if self.byte_fallback:
+            for byte, piece in enumerate(BYTE_PIECES):
+                shown[self._ids[piece]] = bytes([byte])
+        return shown
+
     def detokenize(self, token_ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
         """Joins pieces to texts; of the special tokens the unknown is shown.
 
@@ -306,16 +319,10 @@ class Unigram(SubwordTokenizer):
         Returns:
             string [B].
         """
-        hidden = set(self.marks) - {self.special.unknown}
-        shown = [
-            b"" if piece in hidden else piece.replace(BLANK, " ").encode()
-            for piece in self.vocabulary
-        ]
-        if self.byte_fallback:
-            for byte, piece in enumerate(BYTE_PIECES):
-                shown[self._ids[piece]] = bytes([byte])
         with tf.device("CPU:0"):
-            texts = tf.strings.reduce_join(tf.gather(tf.constant(shown), token_ids), axis=-1)
+            texts = tf.strings.reduce_join(
+                tf.gather(tf.constant(self.spellings), token_ids), axis=-1
+            )
             if self.byte_fallback:
                 texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
             return tf.strings.regex_replace(texts, "^ ", "") if self.prefix_space else texts

@@ -158,6 +158,18 @@ class WordPiece(SubwordTokenizer):
             tf.cast(pieces // _STRIDE, tf.int32),
         )
 
+    @functools.cached_property
+    def spellings(self) -> list[bytes]:
+        """See `SubwordTokenizer.spellings`."""
+        hidden = set(self.special.names) - {self.special.unknown}
+        shown = [
+            piece.removeprefix(CONTINUATION) if piece.startswith(CONTINUATION) else f" {piece}"
+            for piece in self.vocabulary
+        ]
+        return [
+            b"" if piece in hidden else text.encode() for piece, text in zip(self.vocabulary, shown)
+        ]
+
     def detokenize(self, token_ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
         """Joins pieces to words, words with a blank; of the special tokens the unknown is shown.
 
@@ -167,14 +179,9 @@ class WordPiece(SubwordTokenizer):
         Returns:
             string [B].
         """
-        hidden = set(self.special.names) - {self.special.unknown}
-        shown = ["" if piece in hidden else piece for piece in self.vocabulary]
         with tf.device("CPU:0"):
-            pieces = tf.gather(tf.constant(shown), token_ids)
-            texts = tf.strings.reduce_join(pieces, axis=-1, separator=" ")
-            texts = tf.strings.regex_replace(texts, f" +{CONTINUATION}", "")
-            texts = tf.strings.regex_replace(texts, " +", " ")
-            return tf.strings.strip(texts)
+            pieces = tf.gather(tf.constant(self.spellings), token_ids)
+            return tf.strings.strip(tf.strings.reduce_join(pieces, axis=-1))
 
     @classmethod
     def learn(

@@ -8,6 +8,8 @@ from mmkeras.export.verify import ExportError, _difference, verify
 
 def test_difference_of_numbers_and_texts():
     assert _difference(np.array([1.0, 0.25]), np.array([1.0, 0.75])) == 0.5
+    # Whole numbers, such as ids, are no roundings.
+    assert _difference(np.array([30_001]), np.array([30_000])) == 1.0
     # Of numbers above 1, as a share of them.
     assert _difference(np.array([640.0]), np.array([400.0])) == 0.6
     assert _difference(np.array([b"a"], object), np.array([b"a"], object)) == 0.0

@@ -2,6 +2,7 @@
 
 import inspect
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
@@ -37,6 +38,15 @@ def test_learning_is_deterministic_and_keeps_to_its_size(name):
     again = KINDS[name].learn((text.encode() for text in TRAINING[::-1]), vocabulary_size=600)
     assert again == LEARNED[name]
     assert again.vocabulary_size <= 600
+
+
+@pytest.mark.parametrize("name", SUBWORDS)
+def test_spellings_are_what_texts_are_of(name):
+    tokenizer = LEARNED[name]
+    ids = np.random.default_rng(0).integers(tokenizer.vocabulary_size, size=(200, 12))
+    for row, text in zip(ids, tokenizer.detokenize(tf.constant(ids, tf.int32)).numpy()):
+        spelled = b"".join(tokenizer.spellings[each] for each in row)
+        assert spelled.decode("utf-8", "replace").strip(" ") == text.decode().strip(" ")
 
 
 @pytest.mark.parametrize("name", SUBWORDS)
