@@ -37,6 +37,7 @@ from mmkeras.layers.pooling import (
     masked_mean,
 )
 from mmkeras.layers.positions import GridPositions, LearnedPositions, SinusoidalPositions, sinusoids
+from mmkeras.layers.prefix_decoder import Prefix, PrefixDecoder, PrefixDecoderState
 from mmkeras.layers.relative_bias import RelativeBias
 from mmkeras.layers.residual import Residual
 from mmkeras.layers.rotary import GridRotaryPositions, RotaryPositions
@@ -46,7 +47,7 @@ from mmkeras.layers.spectrogram import LogMelSpectrogram, mel_filters
 from mmkeras.layers.stack import TransformerStack
 from mmkeras.layers.stochastic_depth import StochasticDepth
 from mmkeras.layers.tagging import TagScheme
-from mmkeras.layers.token_decoder import TokenDecoder, TokenDecoderState
+from mmkeras.layers.token_decoder import Attending, TextDecoder, TokenDecoder, TokenDecoderState
 from mmkeras.layers.token_embedding import TokenEmbedding
 from mmkeras.layers.token_transformer import TokenState, TokenTransformer
 from mmkeras.layers.transformer import DecodingState, Transformer
@@ -56,6 +57,7 @@ __all__ = [
     "MFCC",
     "SIZES",
     "ALiBi",
+    "Attending",
     "AttentionBias",
     "AttentionMask",
     "AttentionPooling",
@@ -81,6 +83,9 @@ __all__ = [
     "LogMelSpectrogram",
     "ModalityDropout",
     "MultiHeadAttention",
+    "Prefix",
+    "PrefixDecoder",
+    "PrefixDecoderState",
     "ProjectedSource",
     "RelativeBias",
     "Residual",
@@ -92,6 +97,7 @@ __all__ = [
     "Step",
     "StochasticDepth",
     "TagScheme",
+    "TextDecoder",
     "TokenDecoder",
     "TokenDecoderState",
     "TokenEmbedding",

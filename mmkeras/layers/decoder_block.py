@@ -1,5 +1,6 @@
 """The Transformer block of decoders: causal self-attention, cross-attention, feed-forward."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import keras
@@ -107,7 +108,8 @@ class TransformerDecoderBlock(Composite):
             values: float [B, T, D].
             source: float [B, S, D'], where there is cross-attention; None with a cache, which
                 holds it.
-            attention_mask: bool [B, T], True = keep; None: all. Tokens never see later ones.
+            attention_mask: bool [B, T], True = keep; None: all. Tokens never see later ones, but
+                where it is an `AttentionMask` with a `prefix`, those in it.
             source_mask: bool [B, S], True = keep; None: all.
             cache: what the call before this one gave, or `initial_cache`.
             training: True applies dropout and stochastic depth.
@@ -128,7 +130,7 @@ class TransformerDecoderBlock(Composite):
         tokens = None if cache is None else cache.tokens
         change = self.self_attention(
             residual.before(values),
-            attention_mask=AttentionMask(keys=attention_mask, causal=True),
+            attention_mask=dataclasses.replace(AttentionMask.of(attention_mask), causal=True),
             cache=tokens,
             training=training,
         )

@@ -15,6 +15,8 @@ from keras import ops
 class AttentionMask:
     """What all of its parts allow: padding, order, distance, segments and any matrix besides.
 
+    A prefix as in Raffel et al. 2020, "T5", section 3.2.1: what is read before the text is written.
+
     Query t stands at position `offset` + t, key s at position s.
 
     Args:
@@ -26,6 +28,7 @@ class AttentionMask:
         key_segments: int [B, S]; None: those of the queries.
         dense: bool that broadcasts to [B, N, T, S], True = attend.
         offset: position of the first query, int or int32 scalar.
+        prefix: how many of the first keys `causal` hides from no query, int or int32 scalar.
 
     Raises:
         ValueError: a part is of a wrong rank or dtype, or the window is below 1.
@@ -46,11 +49,14 @@ class AttentionMask:
     key_segments: Any = None
     dense: Any = None
     offset: Any = 0
+    prefix: Any = 0
 
     def __post_init__(self) -> None:
         """Checks ranks and dtypes."""
         if self.window is not None and self.window < 1:
             raise ValueError(f"window must be at least 1, the key itself; got {self.window}.")
+        if isinstance(self.prefix, int) and self.prefix < 0:
+            raise ValueError(f"prefix must be a number of keys, from 0 up; got {self.prefix}.")
         if self.key_segments is not None and self.query_segments is None:
             raise ValueError("key_segments need query_segments to be compared with; got None.")
         _check("keys", self.keys, ("bool",), (2,), "bool [B, S], True = attend")
@@ -112,8 +118,8 @@ class AttentionMask:
             return 0, num_keys
         first, last = self.offset + start, self.offset + start + count - 1
         low, high = 0, num_keys
-        if self.causal:
-            high = min(high, last + 1)
+        if self.causal and isinstance(self.prefix, int):
+            high = min(high, max(last + 1, self.prefix))
         if self.window is not None:
             low = max(low, first - self.window + 1)
             high = min(high, last + self.window)
@@ -136,9 +142,13 @@ class AttentionMask:
         parts = []
         if self.causal or self.window is not None:
             distance = self.offset + start + ops.arange(count, dtype="int32")[:, None]
-            distance = distance - (low + ops.arange(size, dtype="int32"))[None, :]
+            keys = (low + ops.arange(size, dtype="int32"))[None, :]
+            distance = distance - keys
             if self.causal:
-                parts.append((distance >= 0)[None, None])
+                seen = distance >= 0
+                if not isinstance(self.prefix, int) or self.prefix:
+                    seen = ops.logical_or(seen, keys < self.prefix)
+                parts.append(seen[None, None])
             if self.window is not None:
                 parts.append((ops.abs(distance) < self.window)[None, None])
         if self.keys is not None:

@@ -225,7 +225,7 @@ class MultiHeadAttention(Composite):
         Raises:
             ValueError: there is no room for a token.
         """
-        if length < 1:
+        if isinstance(length, int) and length < 1:
             raise ValueError(f"a cache needs room for at least one token; got length={length}.")
         shape = (batch, length, self.num_kv_heads, self.head_dim)
         empty = ops.zeros(shape, dtype=self.compute_dtype)

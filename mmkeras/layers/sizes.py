@@ -87,11 +87,14 @@ class Size:
             **kwargs,
         )
 
-    def decoder(self, dropout: float = 0.0, **kwargs: Any) -> TransformerDecoder:
-        """`depth` decoder blocks that look at a source, and a last normalisation.
+    def decoder(
+        self, dropout: float = 0.0, *, cross_attention: bool = True, **kwargs: Any
+    ) -> TransformerDecoder:
+        """`depth` decoder blocks, and a last normalisation.
 
         Args:
             dropout: fraction of units dropped in training.
+            cross_attention: whether they look at a source.
             kwargs: `name` and `dtype` of the decoder; its parts get the same `dtype`.
 
         Example:
@@ -109,7 +112,7 @@ class Size:
                 TransformerDecoderBlock(
                     attention("self_attention"),
                     FeedForward(self.dim, self.mlp_dim, dropout, name="feed_forward", **dtype),
-                    attention("cross_attention"),
+                    attention("cross_attention") if cross_attention else None,
                     Residual(**dtype),
                     name=f"block_{i}",
                     **dtype,

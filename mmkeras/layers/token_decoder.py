@@ -1,13 +1,16 @@
 """`TokenDecoder`: token ids around a `TransformerDecoder`, which says what comes next."""
 
-from typing import Any, NamedTuple
+import dataclasses
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 from keras import ops
 
+from mmkeras.contracts.configured import Configured
 from mmkeras.layers.composite import Composite
 from mmkeras.layers.decoder import TransformerDecoder
 from mmkeras.layers.decoder_block import DecoderBlockCache
+from mmkeras.layers.sizes import Size
 from mmkeras.layers.token_embedding import TokenEmbedding
 
 
@@ -94,11 +97,7 @@ class TokenDecoder(Composite):
         Raises:
             ValueError: `max_new_tokens` is above the embedding's `max_length`.
         """
-        if max_new_tokens > self.embedding.max_length:
-            raise ValueError(
-                f"max_new_tokens must be at most max_length={self.embedding.max_length}; got "
-                f"{max_new_tokens}."
-            )
+        self.embedding.check_length(max_new_tokens)
         cache = self.decoder.initial_cache(ops.shape(source)[0], max_new_tokens, source)
         return TokenDecoderState(ops.zeros((), dtype="int32"), cache, source_mask)
 
@@ -113,3 +112,48 @@ class TokenDecoder(Composite):
 
     def compute_output_shape(self, token_ids_shape: Any, *shapes: Any, **named: Any) -> Any:
         return (*token_ids_shape, self.embedding.size)
+
+
+class TextDecoder(Configured):
+    """How a text knows of its source, as a value: the decoder that is made of it.
+
+    Attributes:
+        kind: of the layer, with the `call`, `start` and `step` of `TokenDecoder`.
+        cross_attention: whether the blocks in it look at a source.
+    """
+
+    kind: ClassVar[type[Composite]]
+    cross_attention: ClassVar[bool]
+
+    def layer(
+        self, size: Size, embedding: TokenEmbedding, dropout: float = 0.0, **kwargs: Any
+    ) -> Any:
+        """An unbuilt layer of the kind.
+
+        Args:
+            size: how large it is.
+            embedding: of the token ids.
+            dropout: fraction of units dropped in training.
+            kwargs: `name` and `dtype` of the layer; its parts get the same `dtype`.
+        """
+        dtype = {"dtype": kwargs["dtype"]} if "dtype" in kwargs else {}
+        decoder = size.decoder(
+            dropout, cross_attention=self.cross_attention, name="decoder", **dtype
+        )
+        return self.kind(decoder, embedding, **kwargs)
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+@dataclasses.dataclass(frozen=True)
+class Attending(TextDecoder):
+    """The text looks at its source by cross-attention: a `TokenDecoder`.
+
+    Example:
+
+    >>> size = Size(dim=8, depth=1, num_heads=2, mlp_dim=16)
+    >>> type(Attending().layer(size, TokenEmbedding(10, 8, max_length=6))).__name__
+    'TokenDecoder'
+    """
+
+    kind: ClassVar[type[Composite]] = TokenDecoder
+    cross_attention: ClassVar[bool] = True

@@ -77,6 +77,14 @@ class TokenEmbedding(keras.layers.Layer):
         positions = table[:length] if position is None else ops.take(table, position, axis=0)
         return self.dropout(values * self.dim**0.5 + positions, training=training)
 
+    def check_length(self, max_new_tokens: int) -> None:
+        """Raises a ValueError where a text of so many tokens would be too long."""
+        if max_new_tokens > self.max_length:
+            raise ValueError(
+                f"max_new_tokens must be at most max_length={self.max_length}; got "
+                f"{max_new_tokens}."
+            )
+
     def logits(self, values: Any) -> Any:
         """float [..., D] to float [..., K]."""
         return self.embedding(values, reverse=True)

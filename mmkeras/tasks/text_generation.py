@@ -18,7 +18,7 @@ from mmkeras.decoding.steering import against_repetition, ending_behind
 from mmkeras.layers.autoregression import Search, Step
 from mmkeras.layers.field_projection import FieldProjection
 from mmkeras.layers.sizes import Size
-from mmkeras.layers.token_decoder import TokenDecoder
+from mmkeras.layers.token_decoder import Attending, TextDecoder
 from mmkeras.layers.token_embedding import TokenEmbedding
 from mmkeras.metrics.cider import cider
 from mmkeras.metrics.error_rate import error_rate
@@ -75,6 +75,9 @@ class TextGeneration(TextLabels, Task):
         num_heads: of their attention.
         dropout: fraction of units dropped in training.
         label_smoothing: share of the target that all pieces get alike.
+        decoder: how a text knows of the fields: `Attending()` looks at their tokens by
+            cross-attention, `Prefix()` writes behind them, as a causal language model; both are in
+            `mmkeras.layers`.
         search: how pieces are chosen; `model.set_task` changes it in a trained model.
         repetition_penalty: how much less probable pieces become that a text holds already; see
             `mmkeras.decoding.against_repetition`. 1: not at all. `model.set_task` changes it, too.
@@ -110,6 +113,7 @@ class TextGeneration(TextLabels, Task):
     measures: tuple[str, ...] = ("exact_match",)
     repetition_penalty: float = 1.0
     stop: tuple[str, ...] = ()
+    decoder: TextDecoder = Attending()  # noqa: RUF009
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
@@ -131,6 +135,11 @@ class TextGeneration(TextLabels, Task):
             raise ValueError(
                 f"TextGeneration: search is {self.search!r}; it has to be Greedy(), Beams(...) or "
                 "Sampling(...) of mmkeras.decoding."
+            )
+        if not isinstance(self.decoder, TextDecoder):
+            raise ValueError(
+                f"TextGeneration: decoder is {self.decoder!r}; it has to be Attending() or "
+                "Prefix() of mmkeras.layers."
             )
         if isinstance(self.measures, str) or not {*self.measures} <= {*_MEASURES}:
             raise ValueError(
@@ -231,6 +240,7 @@ class TextGeneration(TextLabels, Task):
             self.silent,
             self.repetition_penalty,
             self._stops,
+            self.decoder,
             name=name,
         )
 
@@ -327,6 +337,7 @@ class TextGenerationHead(keras.layers.Layer):
         silent: classes that are never chosen, besides 0.
         repetition_penalty: see `mmkeras.decoding.against_repetition`.
         stops: sequences of classes behind which nothing but the end is chosen.
+        decoder: how a text knows of its source; None: by cross-attention.
     """
 
     def __init__(
@@ -342,6 +353,7 @@ class TextGenerationHead(keras.layers.Layer):
         silent: Sequence[int] = (),
         repetition_penalty: float = 1.0,
         stops: Sequence[Sequence[int]] = (),
+        decoder: TextDecoder | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -354,6 +366,7 @@ class TextGenerationHead(keras.layers.Layer):
         self.silent = tuple(silent)
         self.repetition_penalty = repetition_penalty
         self.stops = [list(stop) for stop in stops]
+        self.kind = Attending() if decoder is None else decoder
 
     def build(self, tokens_shape: Mapping[str, Tokens], hints_shape: Any = None) -> None:
         seen = {field: tokens_shape[field] for field in self._seen(tokens_shape)}
@@ -369,8 +382,9 @@ class TextGenerationHead(keras.layers.Layer):
         embedding = TokenEmbedding(
             self.num_classes, width, self.max_length, self.dropout, name="embedding", dtype=policy
         )
-        decoder = size.decoder(self.dropout, name="decoder", dtype=policy)
-        self.decoder = TokenDecoder(decoder, embedding, name="token_decoder", dtype=policy)
+        self.decoder = self.kind.layer(
+            size, embedding, self.dropout, name="token_decoder", dtype=policy
+        )
         self.decoder.build((None, None), (None, None, width))
         self.projection = FieldProjection(width, name="projection", dtype=policy)
         self.projection.build(seen)
@@ -486,13 +500,15 @@ class TextGenerationHead(keras.layers.Layer):
             "silent": self.silent,
             "repetition_penalty": self.repetition_penalty,
             "stops": self.stops,
+            "decoder": keras.saving.serialize_keras_object(self.kind),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The head that `get_config` described."""
-        search = keras.saving.deserialize_keras_object(config["search"])
-        return cls(**config | {"search": search})
+        values = ("search", "decoder")
+        made = {name: keras.saving.deserialize_keras_object(config[name]) for name in values}
+        return cls(**config | made)
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

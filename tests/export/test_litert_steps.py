@@ -12,6 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 import mmkeras as mm
 from mmkeras.decoding import Beams
 from mmkeras.export.runtimes.litert_steps import Writer
+from mmkeras.layers import Prefix
 from mmkeras.tasks import TextGeneration
 from mmkeras.tokenizers import ByteTokenizer, CharacterTokenizer
 
@@ -115,6 +116,13 @@ def test_what_steers_the_task_is_part_of_the_step(tmp_path):
     model.set_task("answer", search=mm.decoding.Greedy())
     *_, last = Writer(path).write(tensors_of(model, SAMPLE))
     assert last.text == model.answer(SAMPLE)["answer"]["text"]
+
+
+def test_a_language_model_goes_on_behind_its_prefix(tmp_path):
+    model = made(decoder=Prefix())
+    path = mm.export.litert_steps(model, tmp_path / "texts.tflite").path
+    *_, last = Writer(path).write(tensors_of(model, SAMPLE))
+    assert last.text == model.answer(SAMPLE)["answer"]["text"] != ""
 
 
 def test_half_characters_are_held_back(tmp_path):

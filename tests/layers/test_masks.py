@@ -14,7 +14,7 @@ def whole(mask: AttentionMask, length: int, num_keys: int, shape=(2, 3)) -> np.n
     key = np.arange(num_keys)[None]
     allowed = np.ones((*shape, length, num_keys), bool)
     if mask.causal:
-        allowed &= key <= query
+        allowed &= (key <= query) | (key < mask.prefix)
     if mask.window is not None:
         allowed &= abs(key - query) < mask.window
     if mask.keys is not None:
@@ -45,6 +45,7 @@ def masks(draw):
         causal=draw(st.booleans()),
         window=draw(st.none() | st.integers(1, 5)),
         offset=draw(st.integers(0, 4)),
+        prefix=draw(st.integers(0, 9)),
         **{name: parts[name] for name in kept},
     )
     return mask, length, num_keys

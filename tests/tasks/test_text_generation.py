@@ -10,7 +10,9 @@ import tensorflow as tf
 import mmkeras as mm
 from mmkeras.decoding import Beams, CTCBeams, Greedy, Sampling
 from mmkeras.fusions import Late
+from mmkeras.layers import Attending, Prefix
 from mmkeras.tasks import TextGeneration
+from mmkeras.testing import check_task
 from mmkeras.tokenizers import (
     ByteBPE,
     ByteTokenizer,
@@ -168,7 +170,8 @@ def test_the_true_text_is_no_hint_for_answers(model):
         model.answer({"question": "dogs"}, hints={"answer": {"token_ids": [3, END]}})
 
 
-def test_it_learns_what_only_one_of_the_fields_tells(tmp_path):
+@pytest.mark.parametrize("decoder", [Attending(), Prefix()])
+def test_it_learns_what_only_one_of_the_fields_tells(decoder, tmp_path):
     """Captions of pictures: bright ones are "a b", dark ones "b"; the question says nothing."""
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
@@ -178,7 +181,7 @@ def test_it_learns_what_only_one_of_the_fields_tells(tmp_path):
         photo = rng.integers(150 * bright, 100 + 150 * bright, (8, 8, 3)).astype("uint8")
         rows.append({"question": "dog", "photo": photo, "answer": "a b" if bright else "b"})
     table = mm.sources.Table(rows)
-    task = dataclasses.replace(TASK, fields=("photo",))
+    task = dataclasses.replace(TASK, fields=("photo",), decoder=decoder)
     model = mm.MultimodalModel(
         {"question": mm.Text.tiny(), "photo": mm.Image.tiny()},
         {"answer": task},
@@ -191,9 +194,42 @@ def test_it_learns_what_only_one_of_the_fields_tells(tmp_path):
     assert scores["exact_match"] == 1.0
     answer = model.answer({"photo": np.full((8, 8, 3), 240, "uint8")})["answer"]
     assert answer["text"] == "a b" and 0.5 < answer["score"] <= 1
+    *_, last = mm.generation.Writer(model).write({"photo": np.full((8, 8, 3), 240, "uint8")})
+    assert last == "a b"
     made = mm.export.saved_model(model, tmp_path / "captions" / "1")
     assert made.max_difference < 1e-4
     assert mm.export.litert(model, tmp_path / "captions.tflite").max_difference < 1e-4
+    model.set_task("answer", search=Beams(3))
+    assert model.answer({"photo": np.full((8, 8, 3), 240, "uint8")})["answer"]["text"] == "a b"
+    again = mm.MultimodalModel.from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    assert again.tasks == model.tasks
+    assert mm.evaluation.evaluate_scores(again, table)["answer"]["exact_match"] == 1.0
+
+
+def test_a_language_model_keeps_the_contract_too():
+    check_task(dataclasses.replace(TextGeneration.tiny(), decoder=Prefix()))
+
+
+@pytest.mark.parametrize("search", [Greedy(), Beams(3), Sampling(seed=1)])
+def test_prefixed_texts_are_scored_as_they_are_written(search):
+    """About nothing too, by a language model of the text alone; texts of any length before it."""
+    keras.utils.set_random_seed(1)
+    task = dataclasses.replace(TASK, decoder=Prefix(), search=search)
+    model = mm.MultimodalModel({"before": mm.Text.tiny()}, {"answer": task}, size="tiny")
+    table = mm.sources.Table([{"before": text} for text in ("a dog", "cat", None)])
+    inputs = next(iter(model.pipeline(table, labels=False)))
+    made = model(inputs)["answer"]
+    ids = tf.cast(made["token_ids"], tf.int32)
+    forced = model(inputs | {"answer_given_token_ids": ids})["answer"]
+    whole = model.get_layer("answer").decoder(
+        tf.pad(ids[:, :-1], [[0, 0], [1, 0]], constant_values=END),
+        *model.get_layer("answer").source(model.fused(inputs)),
+    )
+    # What is never written has a share of what is forced alone.
+    share = tf.reduce_logsumexp(whole[..., 1:], -1) - tf.reduce_logsumexp(whole[..., 2:], -1)
+    share = tf.reduce_sum(tf.where(ids > 0, share, 0.0), axis=1)
+    np.testing.assert_allclose(made["score"], forced["score"] + share, atol=1e-4)
 
 
 def test_texts_are_compared_as_the_tokenizer_writes_them():
@@ -267,6 +303,7 @@ def test_wrong_arguments(model):
         ({"search": CTCBeams()}, "search is CTCBeams"),
         ({"measures": ("meteor",)}, r"measures is \('meteor',\).*'chrf'"),
         ({"measures": "bleu"}, "a tuple of"),
+        ({"decoder": Greedy()}, r"decoder is Greedy\(\); .* Attending\(\) or Prefix\(\)"),
     ):
         with pytest.raises(ValueError, match=says):
             TextGeneration(LETTERS, **options)
