@@ -116,7 +116,9 @@ class Aliased(Source):
     def rows(self, columns: Mapping[str, Encode], files: Collection[str] = ()) -> tf.data.Dataset:
         """See `Source.rows`. A row holds one of the source, and one for each other name."""
         own = {name: encode for name, encode in columns.items() if name not in self.aliases}
-        read = {"": self.source.rows(own, [file for file in files if file in own])}
+        read = {}
+        if own or not columns:  # Some sources give no rows of nothing.
+            read[""] = self.source.rows(own, [file for file in files if file in own])
         for name in sorted({*columns} - {*own}):
             column = self.aliases[name]
             # Each name may want the cell encoded in its own way.
@@ -125,7 +127,8 @@ class Aliased(Source):
             )
 
         def joined(parts: dict[str, tuple[tf.Tensor, Any]]) -> tuple[tf.Tensor, dict[str, Any]]:
-            return parts[""][0], {name: row for name, (_, row) in parts.items()}
+            index, _ = next(iter(parts.values()))
+            return index, {name: row for name, (_, row) in parts.items()}
 
         return tf.data.Dataset.zip(read).map(joined)
 

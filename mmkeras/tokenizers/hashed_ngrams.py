@@ -29,15 +29,16 @@ class HashedNgrams(Tokenizer):
 
     With `words`, runs of words follow the last word of each, as pairs in which "not" stands beside
     what it denies (Joulin et al., "Bag of Tricks for Efficient Text Classification",
-    arXiv:1607.01759, section 2.3). Letters keep their case; what is no letter, digit or mark is a
-    word of its own. Ids 0 and 1 are the padding and the unknown. Different n-grams may share a
-    bucket, so that ids cannot be turned into text again.
+    arXiv:1607.01759, section 2.3). Letters keep their case, unless `lowercase` says otherwise; what
+    is no letter, digit or mark is a word of its own. Ids 0 and 1 are the padding and the unknown.
+    Different n-grams may share a bucket, so that ids cannot be turned into text again.
 
     Args:
         buckets: how many ids n-grams share.
         shortest: the fewest characters of an n-gram, the marks of a word's begin and end counted.
         longest: the most; 0 leaves the parts of words out.
         words: the longest run of words; 1 for single words alone.
+        lowercase: whether capitals count as small letters.
 
     Raises:
         ValueError: a number is out of its range.
@@ -57,6 +58,7 @@ class HashedNgrams(Tokenizer):
     shortest: int = 2
     longest: int = 4
     words: int = 1
+    lowercase: bool = False
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
@@ -101,6 +103,8 @@ class HashedNgrams(Tokenizer):
         with tf.device("CPU:0"):
             words = _words(texts)[:, :limit]
             marked = tf.strings.substr(words.flat_values, 0, MAX_WORD_LENGTH, unit="UTF8_CHAR")
+            if self.lowercase:
+                marked = tf.strings.lower(marked, encoding="utf-8")
             marked = tf.strings.join([_BEGIN, marked, _END])
             parts = tf.RaggedTensor.from_tensor(marked[:, None])
             if self.longest:

@@ -68,6 +68,17 @@ def test_files_are_read_under_every_name(tmp_path):
     assert made["path"].numpy() == str(tmp_path / "a.txt").encode()
 
 
+def test_a_source_need_not_give_rows_of_nothing():
+    class Strict(Table):
+        def rows(self, columns, files=()):
+            assert columns
+            return super().rows(columns, files)
+
+    source = Aliased(Strict([{"text": "a cat"}, {"text": "dogs"}]), written="text")
+    read = source.column("written", str.encode).as_numpy_iterator()
+    assert list(read) == [b"a cat", b"dogs"]
+
+
 def test_two_tasks_learn_one_column():
     """A hybrid recogniser: connectionist temporal classification and attention."""
     sound = np.random.default_rng(0).uniform(-0.5, 0.5, 800)

@@ -56,6 +56,15 @@ def test_runs_of_words_end_with_their_word(texts, longest):
         assert ids == hashed.numpy().tolist()
 
 
+def test_capitals_may_count_as_small_letters():
+    small = HashedNgrams(buckets=512, shortest=2, longest=3, lowercase=True)
+    texts = tf.constant(["CÔTE d'Ivoire", "ΑΒΓ Ж"])
+    lowered = tf.constant(["côte d'ivoire", "αβγ ж"])
+    assert small.tokenize(texts).to_list() == TOKENIZER.tokenize(lowered).to_list()
+    for one, other in zip(small.offsets(texts), TOKENIZER.offsets(lowered)):
+        assert one.to_list() == other.to_list()
+
+
 def test_runs_stand_behind_the_parts_of_their_last_word():
     plain, runs = (
         dataclasses.replace(TOKENIZER, words=n).tokenize(tf.constant(["a cat"])).to_list()[0]
