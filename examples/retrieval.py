@@ -5,8 +5,8 @@
 Learns from rows alone which name, recording and drawing of the embedded emoji belong together.
 Measures on emoji that training does not show how well each is found by each other, tells their
 categories by a few words about these, which no training named, and draws a sheet of searches: what
-is looked for, and the best five of the test, the right one marked. Takes three quarters of an hour
-on 2 cores; `main(epochs=1, config="tiny")` shows the way in a minute. For a collection of your own:
+is looked for, and the best five of the test, the right one marked. Takes half an hour of CPU time;
+`main(epochs=1, config="tiny")` shows the way in a few minutes. For a collection of your own:
 
     train = mm.sources.Table("photos.csv")  # columns: photo, caption
 """
