@@ -5,7 +5,7 @@
 
 Every pair of fields in both directions, among 200 emoji and among all of the test; by speaker; and
 the categories by descriptions. Names that are held out are said by speakers who are held out
-(`test_speech`); those with a drawing in accents that are held out (`test`). The table goes to
+(`speech_test`); those with a drawing in accents that are held out (`test`). The table goes to
 `benchmarks/results/retrieval.md`.
 """
 
@@ -54,10 +54,10 @@ def main() -> None:
         "| split, query to what is found | among | R@1 | R@5 | R@10 | median rank |",
         "|---|--:|--:|--:|--:|--:|",
     ]
-    speakers = ["", "| speaker of `test_speech`, to the name | R@1 | R@5 | R@10 | median rank |"]
+    speakers = ["", "| speaker of `speech_test`, to the name | R@1 | R@5 | R@10 | median rank |"]
     speakers.append("|---|--:|--:|--:|--:|")
     categories = ["", "| category by descriptions | right |", "|---|--:|"]
-    for part in ("test_speech", "test"):
+    for part in ("speech_test", "test"):
         held = columns(sources[part])
         fields = [field for field in model.fields if field in held]
         samples = [dict(zip(fields, row)) for row in zip(*(held[field] for field in fields))]
@@ -67,7 +67,7 @@ def main() -> None:
                 for many in (FEW, len(samples)):
                     cells = found(vectors[query][:many], vectors[wanted][:many], names[:many])
                     lines.append(f"| `{part}`, {query} to {wanted} | {many} | {cells}")
-        if part == "test_speech":
+        if part == "speech_test":
             said_by = np.array([voice.split("+")[1] for voice in held["voice"]])
             for speaker in sorted(set(said_by)):
                 rows = np.flatnonzero(said_by == speaker)

@@ -63,7 +63,8 @@ def sources(config: str = "full") -> Mapping[str, Source]:
 
     Of `train` one sample in five has a drawing: further words, spoken by many voices, teach how
     names sound. `test` has emoji with all that belongs to them, in accents that are held out;
-    `test_speech` their names alone, by eight speakers who are held out.
+    `speech_test`, which has no drawings and so is no part that training ends with, their names
+    alone, by eight speakers who are held out.
     """
     emoji, speech = prepare_emoji(config=config), prepare_emoji_speech(config=config)
 
@@ -74,7 +75,7 @@ def sources(config: str = "full") -> Mapping[str, Source]:
         "train": Joined(TFDS(emoji, "train"), spoken("train")),
         "validation": TFDS(emoji, "validation"),
         "test": TFDS(emoji, "test"),
-        "test_speech": spoken("test"),
+        "speech_test": spoken("test"),
     }
 
 

@@ -18,8 +18,8 @@ def test_puts_names_recordings_and_drawings_into_one_space(tmp_path, monkeypatch
         }
         for part in parts
     }
-    assert not heard["train"] & (heard["test"] | heard["test_speech"])
-    assert heard["test"] == heard["test_speech"]
+    assert not heard["train"] & (heard["test"] | heard["speech_test"])
+    assert heard["test"] == heard["speech_test"]
 
     recipe = emoji_retrieval.recipe
     model = recipe.model(parts["train"])
@@ -27,7 +27,7 @@ def test_puts_names_recordings_and_drawings_into_one_space(tmp_path, monkeypatch
     data = model.pipeline(parts["test"], batch_size=9)
     assert 0 <= model.evaluate(data, verbose=0, return_dict=True)["space_accuracy"] <= 1
     heard_or_read = mm.evaluation.evaluate_scores(
-        model, parts["test_speech"], only=("name", "speech")
+        model, parts["speech_test"], only=("name", "speech")
     )
     scores = heard_or_read["space"]
     assert scores.keys() >= {"speech_to_name_recall_at_1", "name_to_speech_median_rank"}
