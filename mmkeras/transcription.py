@@ -27,7 +27,7 @@ class Listener:
     What it heard in the end equals what the model answers to the whole recording; between, the
     words of the chunk that is being spoken are missing, and nothing that was heard changes but a
     word that goes on. Where the task has beams, they search at the end alone, and the words before
-    are the likeliest of each step.
+    are the likeliest of each step. A speller is not asked: then the two may differ.
 
     Args:
         model: a model of one field, an `Audio`, with a `Conformer` of chunks, the fusion `Late`,
@@ -155,7 +155,7 @@ def transcribe(
     Windows overlap, and of each what is nearest to its middle is kept; the scores of all steps are
     put together before they become words, so that no word is doubled or cut at a seam. Beams search
     a thousand steps at most at once, from one silence to another; there a language model begins
-    anew.
+    anew. A speller is not asked: it knows whole recordings alone.
 
     Args:
         model: a model of one field, an `Audio`, with the task `SpeechRecognition`; its other tasks

@@ -8,6 +8,7 @@ from mmkeras.decoding.ctc_greedy import CTCSequences, ctc_greedy
 from mmkeras.decoding.greedy import Greedy, greedy_search
 from mmkeras.decoding.ngram_model import NGramModel
 from mmkeras.decoding.sampling import Sampling, draw, keep_top_k, keep_top_p, sample
+from mmkeras.decoding.speller import Speller, rescored
 from mmkeras.decoding.steering import against_repetition, ending_behind
 from mmkeras.decoding.viterbi import viterbi
 from mmkeras.layers.autoregression import ForwardSearch, Search, Sequences, Step
@@ -24,6 +25,7 @@ __all__ = [
     "Sampling",
     "Search",
     "Sequences",
+    "Speller",
     "Step",
     "against_repetition",
     "beam_search",
@@ -37,6 +39,7 @@ __all__ = [
     "keep_top_k",
     "keep_top_p",
     "length_divisor",
+    "rescored",
     "sample",
     "viterbi",
 ]

@@ -246,10 +246,14 @@ class CTCBeams(Configured):
         check_number("lm_weight", self.lm_weight, least=0)
         check_number("insertion_bonus", self.insertion_bonus)
 
+    def __call__(self, logits: Any, mask: Any) -> Sequences:
+        """What `ctc_beam` finds, `Sequences` of [B, num_beams, T]."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return ctc_beam(logits, mask, **values)
+
     def best(self, logits: Any, mask: Any) -> Any:
         """The best token sequence of each sample, int32 [B, T], 0 behind it; see `ctc_beam`."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return ctc_beam(logits, mask, **values).token_ids[:, 0]
+        return self(logits, mask).token_ids[:, 0]
 
 
 #: Stands for minus infinity: differences of it are still numbers.

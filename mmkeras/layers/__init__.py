@@ -47,7 +47,13 @@ from mmkeras.layers.spectrogram import LogMelSpectrogram, mel_filters
 from mmkeras.layers.stack import TransformerStack
 from mmkeras.layers.stochastic_depth import StochasticDepth
 from mmkeras.layers.tagging import TagScheme
-from mmkeras.layers.token_decoder import Attending, TextDecoder, TokenDecoder, TokenDecoderState
+from mmkeras.layers.token_decoder import (
+    Attending,
+    TextDecoder,
+    TokenDecoder,
+    TokenDecoderState,
+    forced,
+)
 from mmkeras.layers.token_embedding import TokenEmbedding
 from mmkeras.layers.token_transformer import TokenState, TokenTransformer
 from mmkeras.layers.transformer import DecodingState, Transformer
@@ -118,6 +124,7 @@ __all__ = [
     "dot_product_attention",
     "expand",
     "first_token",
+    "forced",
     "hard_alignment",
     "log_likelihood",
     "masked_max",

@@ -129,7 +129,7 @@ class Prefix(TextDecoder):
 
     >>> from mmkeras.layers import Size
     >>> size = Size(dim=8, depth=1, num_heads=2, mlp_dim=16)
-    >>> type(Prefix().layer(size, TokenEmbedding(10, 8, max_length=6))).__name__
+    >>> type(Prefix().layer(size, num_classes=10, max_length=6)).__name__
     'PrefixDecoder'
     """
 

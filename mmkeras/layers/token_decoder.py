@@ -126,21 +126,35 @@ class TextDecoder(Configured):
     cross_attention: ClassVar[bool]
 
     def layer(
-        self, size: Size, embedding: TokenEmbedding, dropout: float = 0.0, **kwargs: Any
+        self, size: Size, num_classes: int, max_length: int, dropout: float = 0.0, **kwargs: Any
     ) -> Any:
-        """An unbuilt layer of the kind.
+        """A built layer of the kind.
 
         Args:
-            size: how large it is.
-            embedding: of the token ids.
+            size: how large it is; `dim` is the width of the source, too.
+            num_classes: K, the token ids.
+            max_length: the longest text, in tokens.
             dropout: fraction of units dropped in training.
-            kwargs: `name` and `dtype` of the layer; its parts get the same `dtype`.
+            kwargs: `dtype` of the layer and its parts.
+
+        Raises:
+            ValueError: the number of heads does not divide the width.
         """
-        dtype = {"dtype": kwargs["dtype"]} if "dtype" in kwargs else {}
-        decoder = size.decoder(
-            dropout, cross_attention=self.cross_attention, name="decoder", **dtype
+        if size.dim % size.num_heads:
+            fitting = [n for n in range(1, size.dim + 1) if size.dim % n == 0]
+            raise ValueError(
+                f"num_heads is {size.num_heads}, which does not divide the width {size.dim} of "
+                f"its tokens; give it a num_heads of {fitting}."
+            )
+        embedding = TokenEmbedding(
+            num_classes, size.dim, max_length, dropout, name="embedding", **kwargs
         )
-        return self.kind(decoder, embedding, **kwargs)
+        decoder = size.decoder(
+            dropout, cross_attention=self.cross_attention, name="decoder", **kwargs
+        )
+        made = self.kind(decoder, embedding, name="token_decoder", **kwargs)
+        made.build((None, None), (None, None, size.dim))
+        return made
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -151,9 +165,48 @@ class Attending(TextDecoder):
     Example:
 
     >>> size = Size(dim=8, depth=1, num_heads=2, mlp_dim=16)
-    >>> type(Attending().layer(size, TokenEmbedding(10, 8, max_length=6))).__name__
+    >>> type(Attending().layer(size, num_classes=10, max_length=6)).__name__
     'TokenDecoder'
     """
 
     kind: ClassVar[type[Composite]] = TokenDecoder
     cross_attention: ClassVar[bool] = True
+
+
+def forced(
+    decoder: Any,
+    token_ids: Any,
+    source: Any,
+    source_mask: Any,
+    end_id: int,
+    training: bool | None = None,
+) -> Any:
+    """How probable every token is behind the given ones before it (teacher forcing).
+
+    Source: Williams & Zipser 1989, "A Learning Algorithm for Continually Running Fully Recurrent
+    Neural Networks".
+
+    Args:
+        decoder: a layer that a `TextDecoder` made.
+        token_ids: int [B, T], the true tokens, the end among them, and 0 behind it.
+        source: float [B, S, D].
+        source_mask: bool [B, S], True = keep.
+        end_id: the token that ends a sequence, and also stands before the first one.
+        training: True applies dropout.
+
+    Returns:
+        float32 [B, T, K - 1]: log-probabilities of the tokens from 1 on, since 0, the padding, is
+        nothing that could follow.
+
+    Example:
+
+    >>> import numpy as np
+    >>> decoder = Attending().layer(Size(8, 1, 2, 16), num_classes=10, max_length=6)
+    >>> source, mask = np.ones((1, 4, 8), "float32"), np.ones((1, 4), bool)
+    >>> gains = forced(decoder, np.array([[3, 4, 9]]), source, mask, end_id=9)
+    >>> np.exp(gains).sum(axis=-1).round(4).tolist()
+    [[1.0, 1.0, 1.0]]
+    """
+    before = ops.pad(token_ids[:, :-1], [[0, 0], [1, 0]], constant_values=end_id)
+    logits = decoder(before, source, source_mask, training=training)
+    return ops.log_softmax(ops.cast(logits, "float32")[..., 1:], axis=-1)

@@ -10,12 +10,17 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from mmkeras.contracts.modality import TensorSpec
 from mmkeras.contracts.refusal import refuse
 from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.decoding.ctc_align import ctc_align
 from mmkeras.decoding.ctc_beam import CTCBeams
 from mmkeras.decoding.ctc_greedy import ctc_greedy
 from mmkeras.decoding.ngram_model import NGramModel
+from mmkeras.decoding.speller import Speller, rescored
+from mmkeras.layers.autoregression import Sequences
+from mmkeras.layers.sizes import Size
+from mmkeras.layers.token_decoder import Attending, forced
 from mmkeras.losses.ctc import alignable, ctc_loss
 from mmkeras.metrics.token_error_rate import TokenErrorRate
 from mmkeras.tokenizers.character_tokenizer import CharacterTokenizer
@@ -39,8 +44,15 @@ class SpeechRecognition(TextLabels, Task):
     nothing; the metric `unalignable` is the share of such labels. A labelled recording that is
     longer than the `seconds` of its `Audio` is refused, since its end would not be heard.
 
+    With a `speller`, an attention decoder learns the same texts beside, which helps both to learn
+    (Watanabe et al. 2017), and scores what the beams find once more; see
+    `mmkeras.decoding.rescored`. It needs beams to be asked, and whole recordings:
+    `mmkeras.transcription` does without it.
+
     Outputs: `logits`, float [B, T, K], class 0 being "nothing", and `times`, float [B, T, 2], the
-    seconds at which each step begins and ends, -1 behind the recording. Concluded: `token_ids`
+    seconds at which each step begins and ends, -1 behind the recording; with a speller also
+    `spelled`, float [B, T], the best of what the beams found, 0 behind it and in training, and
+    `spelling_loss`, float [B], 0 outside of training. Concluded: `token_ids`
     [B, T], 0 behind the last piece, their `starts_s` and `ends_s`, and `score` [B]. Answer: `text`,
     `score` (the mean probability of its steps), `words` and `pieces`, lists of dicts with `text`,
     `start_s`, `end_s`.
@@ -55,6 +67,7 @@ class SpeechRecognition(TextLabels, Task):
         beams: how the likeliest text is looked for, with a language model or without; None takes
             the likeliest piece of each step, which is fastest. It may be changed in a trained
             model: `model.set_task("text", beams=CTCBeams(language_model=...))`.
+        speller: an attention decoder that is asked, too, or None.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -79,6 +92,7 @@ class SpeechRecognition(TextLabels, Task):
     unknown: str = "raise"
     dropout: float = 0.1
     beams: CTCBeams | None = None
+    speller: Speller | None = None
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
@@ -87,6 +101,11 @@ class SpeechRecognition(TextLabels, Task):
             raise ValueError(
                 f"SpeechRecognition: beams is {self.beams!r:.80}; it has to be None or a "
                 "CTCBeams of mmkeras.decoding, such as CTCBeams(num_beams=8)."
+            )
+        if not isinstance(self.speller, Speller | None):
+            raise ValueError(
+                f"SpeechRecognition: speller is {self.speller!r:.80}; it has to be None or a "
+                "Speller of mmkeras.decoding, such as Speller(depth=2)."
             )
         known = self.beams and self.beams.language_model
         if known and known.num_tokens != self.num_classes:
@@ -124,6 +143,14 @@ class SpeechRecognition(TextLabels, Task):
         ):
             return self.pieces(raw)
 
+    def hints(self) -> dict[str, TensorSpec]:
+        """With a speller, the true pieces: `token_ids`, int32 [L]."""
+        return {"token_ids": TensorSpec((None,), "int32")} if self.speller else {}
+
+    def hint(self, target: tf.Tensor) -> dict[str, tf.Tensor]:
+        """With a speller, the target itself."""
+        return {"token_ids": target} if self.speller else {}
+
     def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
         """Scores of all pieces at each step of the recording."""
         step_s = layouts.get(self.field, Layout()).step_s
@@ -132,17 +159,37 @@ class SpeechRecognition(TextLabels, Task):
                 f"SpeechRecognition listens to field {self.field!r}, whose encoder makes tokens "
                 "that are no steps in time; use a Conformer or an AudioTransformer for it."
             )
-        return SpeechRecognitionHead(self.field, step_s, self.num_classes, self.dropout, name=name)
+        return SpeechRecognitionHead(
+            self.field,
+            step_s,
+            self.num_classes,
+            self.dropout,
+            self.speller,
+            self.beams if self.speller else None,
+            self.silent,
+            self.max_tokens,
+            name=name,
+        )
+
+    def guide(self, head: keras.layers.Layer) -> None:
+        """Gives it the beams, and the speller's weight."""
+        head.beams = self.beams if self.speller else None
+        if head.speller and self.speller:
+            head.speller = dataclasses.replace(head.speller, weight=self.speller.weight)
 
     def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
         """The negative log-likelihood of each text, divided by the number of its pieces.
 
         0 where a text does not fit into its recording; such labels count as samples, and so lower
-        the mean loss: see the metric `unalignable`.
+        the mean loss: see the metric `unalignable`. With a speller, its loss has its share.
         """
         losses = ctc_loss(outputs["logits"], outputs["times"][..., 0] >= 0, target)
         pieces = ops.cast(ops.sum(ops.cast(target > 0, "int32"), axis=1), losses.dtype)
-        return losses / ops.maximum(pieces, 1.0)
+        losses = losses / ops.maximum(pieces, 1.0)
+        if self.speller is None:
+            return losses
+        share = self.speller.loss_share
+        return (1.0 - share) * losses + share * outputs["spelling_loss"]
 
     def metrics(self) -> dict[str, list[keras.metrics.Metric]]:
         """How many pieces are wrong, missing or too many, and how many labels do not fit."""
@@ -183,19 +230,24 @@ class SpeechRecognition(TextLabels, Task):
     def conclude(self, outputs: dict[str, Any]) -> dict[str, Any]:
         """The likeliest pieces, in time; see `ctc_greedy`, or `ctc_beam` where there are beams.
 
+        Where a speller was asked, those that it spelled.
+
         Pieces that are no text, such as the one for the unknown, are not among them.
 
         `token_ids` int32 [B, T], 0 behind the last piece; `starts_s` and `ends_s`, float [B, T];
         `score`, float [B].
         """
         begins, ends = outputs["times"][..., 0], outputs["times"][..., 1]
-        written = ~np.isin(np.arange(self.num_classes), self.silent)
-        logits, mask = ops.where(written, outputs["logits"], -float("inf")), begins >= 0
+        logits, mask = _written(outputs["logits"], self.silent), begins >= 0
         if self.beams is None:
             found = ctc_greedy(logits, mask)
             ids = found.token_ids
         else:
-            ids = self.beams.best(logits, mask)
+            ids = (
+                ops.cast(outputs["spelled"], "int32")
+                if "spelled" in outputs
+                else self.beams.best(logits, mask)
+            )
             found = ctc_align(logits, mask, ids)
         there = ids > 0
         starts = ops.take_along_axis(begins, found.starts, axis=1)
@@ -307,7 +359,7 @@ class SpeechRecognition(TextLabels, Task):
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 class SpeechRecognitionHead(keras.layers.Layer):
-    """`{field: Tokens}` to `logits`, float32 [B, T, K], and `times`, float32 [B, T, 2].
+    """`{field: Tokens}`, and the true pieces or none, to the outputs of `SpeechRecognition`.
 
     The times are the seconds at which each step begins and ends, -1 at masked places.
 
@@ -316,40 +368,118 @@ class SpeechRecognitionHead(keras.layers.Layer):
         step_s: seconds between the beginnings of two tokens.
         num_classes: K.
         dropout: fraction of the tokens' features dropped in training.
+        speller: how the attention decoder is made and asked; None: there is none.
+        beams: what finds the texts that the decoder is asked about; None: it is not asked.
+        silent: classes that are never written.
+        max_tokens: the most pieces of a text that the decoder knows.
     """
 
     def __init__(
-        self, field: str, step_s: float, num_classes: int, dropout: float = 0.0, **kwargs: Any
+        self,
+        field: str,
+        step_s: float,
+        num_classes: int,
+        dropout: float = 0.0,
+        speller: Speller | None = None,
+        beams: CTCBeams | None = None,
+        silent: Sequence[int] = (),
+        max_tokens: int = 200,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.field, self.step_s, self.num_classes = field, step_s, num_classes
+        self.speller, self.beams = speller, beams
+        self.silent, self.max_tokens = tuple(silent), max_tokens
         policy = self.dtype_policy
         self.dropout = keras.layers.Dropout(dropout, dtype=policy)
         self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm", dtype=policy)
         self.projection = keras.layers.Dense(num_classes, name="projection", dtype=policy)
 
-    def build(self, tokens_shape: Mapping[str, Tokens]) -> None:
+    def build(self, tokens_shape: Mapping[str, Tokens], hints_shape: Any = None) -> None:
         width = tokens_shape[self.field].values[-1]
         self.norm.build((None, None, width))
         self.projection.build((None, None, width))
+        if self.speller is not None:
+            size = Size(width, self.speller.depth, self.speller.num_heads, 4 * width)
+            # One class more than is heard, the end.
+            made = (self.num_classes + 1, self.max_tokens + 1, self.speller.dropout)
+            try:
+                self.decoder = Attending().layer(size, *made, dtype=self.dtype_policy)
+            except ValueError as error:
+                raise ValueError(f"task {self.name!r}: {error}") from error
 
-    def call(self, tokens: Mapping[str, Tokens], training: bool | None = None) -> dict[str, Any]:
+    def call(
+        self,
+        tokens: Mapping[str, Tokens],
+        hints: Mapping[str, Any] | None = None,
+        training: bool | None = None,
+    ) -> dict[str, Any]:
         values, mask = tokens[self.field]
-        logits = self.projection(self.dropout(self.norm(values), training=training))
-        mask = mask[..., None]
+        heard = self.norm(values)
+        logits = ops.cast(self.projection(self.dropout(heard, training=training)), "float32")
+        there = mask[..., None]
         steps = ops.arange(ops.shape(values)[1], dtype="float32")[None, :, None]
         steps = (steps + ops.convert_to_tensor([0.0, 1.0])) * self.step_s
-        return {
-            "logits": ops.where(mask, ops.cast(logits, "float32"), 0.0),
-            "times": ops.where(mask, steps, -1.0),
+        outputs = {
+            "logits": ops.where(there, logits, 0.0),
+            "times": ops.where(there, steps, -1.0),
         }
+        if self.speller is None:
+            return outputs
+        told = None if hints is None else hints.get("token_ids")
+        spelled = ops.zeros_like(mask, dtype="float32")
+        loss = ops.zeros_like(outputs["logits"][:, 0, 0])
+        if told is not None:
+            gain, there = self._gain(told, heard, mask, training)
+            loss = -ops.sum(gain, axis=1) / ops.sum(ops.cast(there, "float32"), axis=1)
+        elif self.beams is not None:
+            found = self.beams(_written(outputs["logits"], self.silent), mask)
+            spelled = self._best(found, heard, mask, self.speller.weight)
+        return outputs | {"spelled": spelled, "spelling_loss": loss}
+
+    def _gain(self, ids: Any, heard: Any, mask: Any, training: bool | None) -> tuple[Any, Any]:
+        """The log-probability of each piece and the end, float32 [B, L + 1], and which there are.
+
+        Args:
+            ids: int [B, L], 0 behind the last piece.
+            heard: float [B, T, D].
+            mask: bool [B, T].
+            training: True applies dropout.
+        """
+        ids = ops.pad(ops.cast(ids, "int32"), [[0, 0], [0, 1]])
+        ended = ops.cumsum(ops.cast(ops.equal(ids, 0), "int32"), axis=1)
+        ids = ops.where(ops.equal(ended, 1), self.num_classes, ids)
+        gain = forced(self.decoder, ids, heard, mask, self.num_classes, training)
+        gain = ops.take_along_axis(gain, ops.maximum(ids - 1, 0)[..., None], axis=-1)[..., 0]
+        return ops.where(ids > 0, gain, 0.0), ids > 0
+
+    def _best(self, found: Sequences, heard: Any, mask: Any, weight: float) -> Any:
+        """The best of what the beams found, float32 [B, T]."""
+        count = found.scores.shape[1]
+
+        def log_probability(ids: Any) -> Any:
+            known = ids[:, : self.max_tokens]
+            gain, _ = self._gain(
+                known, ops.repeat(heard, count, axis=0), ops.repeat(mask, count, axis=0), False
+            )
+            # A longer text was never learned.
+            longer = ops.any(ids[:, self.max_tokens :] > 0, axis=1)
+            return ops.where(longer, _NEVER, ops.sum(gain, axis=1))
+
+        return ops.cast(rescored(found, log_probability, weight).token_ids[:, 0], "float32")
 
     def compute_output_spec(
-        self, tokens: Mapping[str, Tokens], training: bool | None = None
+        self, tokens: Mapping[str, Tokens], hints: Any = None, training: bool | None = None
     ) -> Any:
         shape = tokens[self.field].mask.shape
-        widths = {"logits": self.num_classes, "times": 2}
-        return {n: keras.KerasTensor((*shape, w), dtype="float32") for n, w in widths.items()}
+        made = {
+            "logits": keras.KerasTensor((*shape, self.num_classes), dtype="float32"),
+            "times": keras.KerasTensor((*shape, 2), dtype="float32"),
+        }
+        if self.speller is not None:
+            made["spelled"] = keras.KerasTensor(shape, dtype="float32")
+            made["spelling_loss"] = keras.KerasTensor(shape[:1], dtype="float32")
+        return made
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
@@ -357,7 +487,28 @@ class SpeechRecognitionHead(keras.layers.Layer):
             "step_s": self.step_s,
             "num_classes": self.num_classes,
             "dropout": self.dropout.rate,
+            "speller": keras.saving.serialize_keras_object(self.speller),
+            "beams": keras.saving.serialize_keras_object(self.beams),
+            "silent": self.silent,
+            "max_tokens": self.max_tokens,
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The head that `get_config` described."""
+        values = ("speller", "beams")
+        made = {name: keras.saving.deserialize_keras_object(config[name]) for name in values}
+        return cls(**config | made)
+
+
+#: Less than any text's log-probability, and finite, so that nothing times 0 is no number.
+_NEVER = -1e9
+
+
+def _written(logits: Any, silent: Sequence[int]) -> Any:
+    """Logits, float [B, T, K], without the classes that are never written."""
+    written = ~np.isin(np.arange(logits.shape[-1]), silent)
+    return ops.where(written, logits, -float("inf"))
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

@@ -18,8 +18,7 @@ from mmkeras.decoding.steering import against_repetition, ending_behind
 from mmkeras.layers.autoregression import Search, Step
 from mmkeras.layers.field_projection import FieldProjection
 from mmkeras.layers.sizes import Size
-from mmkeras.layers.token_decoder import Attending, TextDecoder
-from mmkeras.layers.token_embedding import TokenEmbedding
+from mmkeras.layers.token_decoder import Attending, TextDecoder, forced
 from mmkeras.metrics.cider import cider
 from mmkeras.metrics.error_rate import error_rate
 from mmkeras.metrics.text import bleu, chrf, exact_match, rouge_l
@@ -219,12 +218,6 @@ class TextGeneration(TextLabels, Task):
         """The target itself."""
         return {"token_ids": target}
 
-    def trim(self, hints: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """As many columns as the longest text of the batch has."""
-        ids = hints["token_ids"]
-        longest = tf.reduce_max(tf.reduce_sum(tf.cast(ids > 0, tf.int32), axis=1))
-        return {"token_ids": ids[:, :longest]}
-
     def head(self, name: str, layouts: Mapping[str, Layout] = NO_LAYOUTS) -> keras.layers.Layer:
         """A decoder that looks at the tokens of the fields."""
         del layouts
@@ -371,21 +364,14 @@ class TextGenerationHead(keras.layers.Layer):
     def build(self, tokens_shape: Mapping[str, Tokens], hints_shape: Any = None) -> None:
         seen = {field: tokens_shape[field] for field in self._seen(tokens_shape)}
         width = max(shape.values[-1] for shape in seen.values())
-        if width % self.num_heads:
-            fitting = [n for n in range(1, width + 1) if width % n == 0]
-            raise ValueError(
-                f"task {self.name!r}: num_heads is {self.num_heads}, which does not divide the "
-                f"width {width} of its tokens; give TextGeneration a num_heads of {fitting}."
-            )
         policy = self.dtype_policy
         size = Size(width, self.depth, self.num_heads, 4 * width)
-        embedding = TokenEmbedding(
-            self.num_classes, width, self.max_length, self.dropout, name="embedding", dtype=policy
-        )
-        self.decoder = self.kind.layer(
-            size, embedding, self.dropout, name="token_decoder", dtype=policy
-        )
-        self.decoder.build((None, None), (None, None, width))
+        try:
+            self.decoder = self.kind.layer(
+                size, self.num_classes, self.max_length, self.dropout, dtype=policy
+            )
+        except ValueError as error:
+            raise ValueError(f"task {self.name!r}: {error}") from error
         self.projection = FieldProjection(width, name="projection", dtype=policy)
         self.projection.build(seen)
 
@@ -463,10 +449,7 @@ class TextGenerationHead(keras.layers.Layer):
     def _forced(self, source: Any, mask: Any, target: Any, training: bool | None) -> dict[str, Any]:
         """How probable the true pieces are, each behind those before it."""
         there = target > 0
-        before = ops.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=self.end)
-        logits = self.decoder(before, source, mask, training=training)
-        # Padding is nothing that could be written.
-        gain = ops.log_softmax(ops.cast(logits, "float32")[..., 1:], axis=-1)
+        gain = forced(self.decoder, target, source, mask, self.end, training)
         nll = -ops.take_along_axis(gain, ops.maximum(target - 1, 0)[..., None], axis=-1)[..., 0]
         smooth = self.label_smoothing
         losses = (1 - smooth) * nll - smooth * ops.mean(gain, axis=-1)

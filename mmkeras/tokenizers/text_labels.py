@@ -133,6 +133,14 @@ class TextLabels:
             padded = tf.pad(ids + self.tokenizer.shift, [[0, self.max_tokens - count]])
         return tf.ensure_shape(padded, [self.max_tokens])
 
+    def trim(self, hints: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """As many columns of `token_ids` as the longest text of the batch has; see `Task.trim`."""
+        if not hints:
+            return hints
+        ids = hints["token_ids"]
+        longest = tf.reduce_max(tf.reduce_sum(tf.cast(ids > 0, tf.int32), axis=1))
+        return {"token_ids": ids[:, :longest]}
+
     def _unknown_in(self, text: tf.Tensor) -> tf.Tensor:
         """What of a text (string []) the tokenizer does not know, each once."""
         found = self.tokenizer.tokenize_with_offsets(text[None], unit="bytes")

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from mmkeras.layers import Prefix, Size, TokenEmbedding
+from mmkeras.layers import Prefix, Size
 
 SIZE = Size(dim=8, depth=2, num_heads=2, mlp_dim=16)
 
 
 @pytest.fixture
 def decoder():
-    return Prefix().layer(SIZE, TokenEmbedding(10, 8, max_length=5))
+    return Prefix().layer(SIZE, num_classes=10, max_length=5)
 
 
 @pytest.fixture

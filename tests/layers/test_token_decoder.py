@@ -11,7 +11,7 @@ SIZE = Size(dim=8, depth=2, num_heads=2, mlp_dim=16)
 @pytest.mark.parametrize("kind", [Attending(), Prefix()])
 def test_token_by_token_is_the_whole(kind):
     rng = np.random.default_rng(0)
-    decoder = kind.layer(SIZE, TokenEmbedding(10, 8, max_length=5))
+    decoder = kind.layer(SIZE, num_classes=10, max_length=5)
     ids, source = rng.integers(1, 10, (3, 5)), rng.normal(size=(3, 4, 8)).astype("float32")
     mask = np.arange(4) < np.array([[4], [2], [0]])
     whole = np.array(decoder(ids, source, mask))

@@ -1,18 +1,24 @@
 """`SpeechRecognition`: labels to classes, and steps to words with their times."""
 
 import dataclasses
+import itertools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import mmkeras as mm
 from mmkeras.answers import decode
-from mmkeras.decoding import CTCBeams
+from mmkeras.decoding import CTCBeams, Speller
 from mmkeras.diagnosis import reason_of
+from mmkeras.fusions import Late
+from mmkeras.losses.ctc import alignable, ctc_loss
 from mmkeras.tasks import SpeechRecognition
+from mmkeras.testing import check_task
 from mmkeras.tokenizers import ByteTokenizer, CharacterTokenizer, WordPiece
 from mmkeras.tokens import Layout
+from mmkeras.transcription import transcribe
 
 LETTERS = CharacterTokenizer(("<pad>", "<unk>", " ", "a", "b", "c"))
 TASK = SpeechRecognition(LETTERS, max_tokens=8)
@@ -277,3 +283,106 @@ def test_an_hour_is_read_in_a_moment(tokenizer):
     pieces = task.target(tf.constant("ab cab a")).numpy()
     path = np.tile([*pieces[pieces > 0], 0], 2_000)
     assert heard(task, path.tolist())["words"][-2]["text"] == "cab"
+
+
+SPELLED = dataclasses.replace(
+    SpeechRecognition.tiny(),
+    beams=CTCBeams(num_beams=16, top_k=None),
+    speller=Speller(depth=1, num_heads=2, dropout=0.0),
+)
+
+
+def test_a_task_with_a_speller_keeps_the_contract():
+    check_task(SPELLED)
+
+
+def recogniser(task, audio=None):
+    audio = audio or mm.Audio.tiny()
+    keras.utils.set_random_seed(3)
+    model = mm.MultimodalModel(
+        {"speech": audio}, {"text": task}, size="tiny", fusion=Late(16), dropout=0.0
+    )
+    for weight in model.get_layer("text").trainable_variables:  # livelier than fresh ones
+        weight.assign(weight * 3)
+    return model
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
+def test_a_speller_answers_the_best_of_all_texts(weight):
+    """Texts of up to three of two letters, each scored by the two losses."""
+    task = dataclasses.replace(
+        SPELLED,
+        beams=CTCBeams(num_beams=400, top_k=None),
+        speller=dataclasses.replace(SPELLED.speller, weight=weight),
+    )
+    model = recogniser(task, mm.Audio(sample_rate=8_000, seconds=0.25))
+    waveform = np.random.default_rng(0).normal(size=(1, 2_000)).astype("float32") * 0.2
+    inputs = next(iter(model.pipeline(mm.sources.Table([{"speech": waveform[0]}]), labels=False)))
+    heard = {name: np.array(value) for name, value in model(inputs)["text"].items()}
+    mask = heard["times"][..., 0] >= 0
+    # What is never written has no share of the probabilities.
+    logits = np.where(np.isin(np.arange(task.num_classes), task.silent), -np.inf, heard["logits"])
+    expected = {}
+    for length in range(task.max_tokens + 1):
+        for tokens in itertools.product((2, 3), repeat=length):
+            ids = np.array([[*tokens, *[0] * (task.max_tokens - length)]], "int32")
+            if not np.array(alignable(mask, ids))[0]:
+                continue
+            told = model(inputs | {"text_given_token_ids": tf.constant(ids)})["text"]
+            spelled = -float(told["spelling_loss"][0]) * (length + 1)
+            aligned = -float(ctc_loss(logits, mask, ids)[0])
+            expected[tokens] = (1 - weight) * aligned + weight * spelled
+    best = max(expected, key=expected.__getitem__)
+    assert len(expected) == 15
+    made = heard["spelled"][0]
+    assert tuple(made[made > 0].tolist()) == best
+    text = model.answer({"speech": waveform[0]})["text"]["text"]
+    assert text == "".join("ab"[i - 2] for i in best)
+
+
+def test_a_speller_has_its_share_of_the_loss():
+    task = dataclasses.replace(
+        SPELLED, speller=dataclasses.replace(SPELLED.speller, loss_share=0.2)
+    )
+    model, target = recogniser(task), np.array([[2, 3, 0], [0, 0, 0]], "int32")
+    rows = [{"speech": np.ones(800, "float32") * 0.1 * i} for i in range(1, 3)]
+    inputs = next(iter(model.pipeline(mm.sources.Table(rows), labels=False)))
+    told = model(inputs | {"text_given_token_ids": tf.constant(target)})["text"]
+    plain = dataclasses.replace(task, speller=None).loss(target, told)
+    expected = 0.8 * np.array(plain) + 0.2 * np.array(told["spelling_loss"])
+    np.testing.assert_allclose(task.loss(target, told), expected, rtol=1e-5)
+
+
+def test_a_speller_is_exported_and_asked_as_it_is_set(tmp_path):
+    model = recogniser(SPELLED)
+    speech = np.random.default_rng(1).normal(size=800).astype("float32") * 0.2
+    assert mm.export.saved_model(model, tmp_path / "names" / "1").max_difference < 1e-4
+    assert mm.export.litert(model, tmp_path / "names.tflite").max_difference < 1e-4
+    model.save(tmp_path / "names.keras")
+    again = keras.saving.load_model(tmp_path / "names.keras")
+    assert again.answer({"speech": speech}) == model.answer({"speech": speech})
+    # Without beams it is not asked, and its weight is no matter of its weights.
+    model.set_task("text", beams=None)
+    plain = recogniser(dataclasses.replace(SPELLED, beams=None))
+    assert model.answer({"speech": speech}) == plain.answer({"speech": speech})
+    model.set_task("text", beams=CTCBeams(4), speller=Speller(1, 2, 0.0, weight=0.9))
+    assert model.get_layer("text").speller.weight == 0.9
+    with pytest.raises(ValueError, match="would have to be made anew"):
+        model.set_task("text", speller=None)
+    with pytest.raises(ValueError, match="would have to be made anew"):
+        model.set_task("text", speller=Speller(2, 2, 0.0))
+
+
+def test_a_speller_that_is_wrong():
+    with pytest.raises(ValueError, match="speller is 2; it has to be None or a Speller"):
+        dataclasses.replace(TASK, speller=2)
+    with pytest.raises(ValueError, match=r"'text': num_heads is 3, .* width 16"):
+        recogniser(dataclasses.replace(SPELLED, speller=Speller(1, 3)))
+
+
+def test_long_recordings_do_without_a_speller():
+    model = recogniser(SPELLED)
+    sound = np.random.default_rng(2).normal(size=2_000).astype("float32") * 0.2
+    with_one = transcribe(model, sound, overlap_s=0.04)
+    model.tasks["text"] = dataclasses.replace(SPELLED, speller=None)
+    assert with_one == transcribe(model, sound, overlap_s=0.04)
