@@ -74,8 +74,8 @@ def rescored(found: Sequences, log_probability: Callable[[Any], Any], weight: fl
     end the alignment has not seen, which is how attention alone fails on long recordings.
 
     Sources: Watanabe et al. 2017, "Hybrid CTC/Attention Architecture for End-to-End Speech
-    Recognition", section III (equation 21 is the score); Zhang et al. 2020, "Unified Streaming and
-    Non-streaming Two-pass End-to-end Model for Speech Recognition", section 2.3.
+    Recognition" (joint decoding); Zhang et al. 2020, "Unified Streaming and Non-streaming Two-pass
+    End-to-end Model for Speech Recognition" (rescoring).
 
     Args:
         found: `Sequences` of [B, N, T], such as those of `ctc_beam`.

@@ -4,10 +4,10 @@ mmkeras train emoji_voices --out runs/emoji_voices
 
 Measured on 2 cores that other work kept busy, in one run: 29 minutes of CPU time. Of 384 names
 that are held out, by `benchmarks/speech_synthesis.py`: mel-cepstral distortion 5.5 dB from
-eSpeak NG's own rendering, pitch off by 172 cents (root mean square), durations 0.90 of eSpeak's.
+eSpeak NG's own rendering, pitch off by 173 cents (root mean square), durations 0.90 of eSpeak's.
 `pocketsphinx`, which knows nothing of either and may hear these names alone, has a word error rate
-of 0.438 on them and of 0.331 on eSpeak NG (0.15 apart at the most was the aim). 8.5 times real time
-by the clock (20 was the aim): every name is made as long as the longest may be.
+of 0.431 on them and of 0.331 on eSpeak NG (0.15 apart at the most was the aim). 22 times real time
+by the clock (20 was the aim).
 """
 
 import dataclasses

@@ -204,7 +204,8 @@ def test_a_cell_that_cannot_be_encoded_is_located(tmp_path):
     ):
         Table(path).rows({"age": lambda cell: repr(float(cell)).encode()})
     long = Table([{"a": b"x" * 1000}])
-    with pytest.raises(ValueError, match=r"^sample 1, field 'a' \(b'x{70,78}'\.\.\.\): no$") as info:
+    says = r"^sample 1, field 'a' \(b'x{70,78}'\.\.\.\): no$"
+    with pytest.raises(ValueError, match=says) as info:
         long.rows({"a": raises_type_error})
     assert isinstance(info.value.__cause__, TypeError)
 
