@@ -49,9 +49,8 @@ class MultimodalModel(keras.Model):
 
     Raises:
         ValueError: no field or no task; a name that is no identifier or given twice; other words
-            for `loss_weights`; an encoder
-            for an unknown field or one that does not fit its modality; a fusion that mixes the
-            fields that a task compares.
+            for `loss_weights`; an encoder for an unknown field or one that does not fit its
+            modality; a fusion that mixes the fields that a task compares.
 
     Example:
 
@@ -83,14 +82,14 @@ class MultimodalModel(keras.Model):
     ):
         fields = Fields(fields)
         encoders = dict(encoders or {})
-        weighed = {} if isinstance(loss_weights, str) else dict(loss_weights or {})
-        if isinstance(loss_weights, str) and loss_weights != LEARNED:
+        learned = loss_weights == LEARNED
+        if isinstance(loss_weights, str) and not learned:
             raise ValueError(
                 f"loss_weights must be {{task: weight}} or {LEARNED!r}; got {loss_weights!r}."
             )
         _check_names("task", tasks)
         _check_known("encoders", encoders, fields)
-        _check_known("loss_weights", weighed, tasks)
+        _check_known("loss_weights", {} if learned else loss_weights or {}, tasks)
         for task_name, task in tasks.items():
             _check_pointing(task_name, task, fields)
             _check_comparing(task_name, task, fields, fusion)
@@ -133,13 +132,11 @@ class MultimodalModel(keras.Model):
         self.encoders = encoders
         self.fusion = fusion
         self.modality_dropout = modality_dropout
-        self.loss_weights = loss_weights if loss_weights == LEARNED else weighed
-        self.log_variances = {}
-        if loss_weights == LEARNED:
-            self.log_variances = {
-                task: self.add_weight((), "zeros", "float32", name=f"{task}_log_variance")
-                for task in tasks
-            }
+        self.loss_weights = LEARNED if learned else dict(loss_weights or {})
+        self.log_variances = {
+            task: self.add_weight((), "zeros", "float32", name=f"{task}_log_variance")
+            for task in (tasks if learned else ())
+        }
         self.measures = {}
         self._measured: dict[str, tuple[str, str]] = {}
         for task_name, task in tasks.items():

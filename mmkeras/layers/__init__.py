@@ -53,6 +53,7 @@ from mmkeras.layers.token_decoder import (
     TokenDecoder,
     TokenDecoderState,
     forced,
+    gains_of,
 )
 from mmkeras.layers.token_embedding import TokenEmbedding
 from mmkeras.layers.token_transformer import TokenState, TokenTransformer
@@ -125,6 +126,7 @@ __all__ = [
     "expand",
     "first_token",
     "forced",
+    "gains_of",
     "hard_alignment",
     "log_likelihood",
     "masked_max",

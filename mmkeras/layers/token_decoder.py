@@ -210,3 +210,23 @@ def forced(
     before = ops.pad(token_ids[:, :-1], [[0, 0], [1, 0]], constant_values=end_id)
     logits = decoder(before, source, source_mask, training=training)
     return ops.log_softmax(ops.cast(logits, "float32")[..., 1:], axis=-1)
+
+
+def gains_of(gains: Any, token_ids: Any) -> Any:
+    """Of what `forced` gives, the log-probabilities of the true tokens.
+
+    Args:
+        gains: float [B, T, K - 1].
+        token_ids: int [B, T], 0 behind the end.
+
+    Returns:
+        float [B, T], 0 behind the end.
+
+    Example:
+
+    >>> import numpy as np
+    >>> np.array(gains_of(np.array([[[-3.0, -0.5], [-2.0, -1.0]]]), np.array([[2, 0]]))).tolist()
+    [[-0.5, 0.0]]
+    """
+    found = ops.take_along_axis(gains, ops.maximum(token_ids - 1, 0)[..., None], axis=-1)
+    return ops.where(token_ids > 0, found[..., 0], 0.0)

@@ -20,7 +20,7 @@ from mmkeras.decoding.ngram_model import NGramModel
 from mmkeras.decoding.speller import Speller, rescored
 from mmkeras.layers.autoregression import Sequences
 from mmkeras.layers.sizes import Size
-from mmkeras.layers.token_decoder import Attending, forced
+from mmkeras.layers.token_decoder import Attending, forced, gains_of
 from mmkeras.losses.ctc import alignable, ctc_loss
 from mmkeras.metrics.token_error_rate import TokenErrorRate
 from mmkeras.tokenizers.character_tokenizer import CharacterTokenizer
@@ -450,8 +450,7 @@ class SpeechRecognitionHead(keras.layers.Layer):
         ended = ops.cumsum(ops.cast(ops.equal(ids, 0), "int32"), axis=1)
         ids = ops.where(ops.equal(ended, 1), self.num_classes, ids)
         gain = forced(self.decoder, ids, heard, mask, self.num_classes, training)
-        gain = ops.take_along_axis(gain, ops.maximum(ids - 1, 0)[..., None], axis=-1)[..., 0]
-        return ops.where(ids > 0, gain, 0.0), ids > 0
+        return gains_of(gain, ids), ids > 0
 
     def _best(self, found: Sequences, heard: Any, mask: Any, weight: float) -> Any:
         """The best of what the beams found, float32 [B, T]."""

@@ -141,6 +141,10 @@ class SpeechSynthesis(Task):
         """What makes waveforms of frames."""
         return GriffinLim(**self._spectrogram, iterations=self.iterations)
 
+    def _sounding(self, mel: Any, spoken: Any = None) -> Any:
+        """The waveform of scaled frames [B, F, M], of which those that are spoken (bool) count."""
+        return self._vocoder(mel * _MEL_SCALE + _MEL_MEAN, spoken)
+
     @functools.cached_property
     def _ears(self) -> tuple[LogMelSpectrogram, FundamentalFrequency]:
         """What makes frames and pitch of waveforms."""
@@ -236,7 +240,7 @@ class SpeechSynthesis(Task):
         frames = ops.cast(outputs["num_frames"], "int32")
         spoken = up_to(frames, self.num_frames)
         mel = ops.reshape(outputs["mel"], (-1, self.num_frames, self.num_mels))
-        waveform = self._vocoder(mel * _MEL_SCALE + _MEL_MEAN, spoken)
+        waveform = self._sounding(mel, spoken)
         size = min(self.num_frames * self.hop_length, self._vocoder.num_samples(self.num_frames))
         waveform = ops.clip(waveform[:, :size], -1.0, 1.0)
         length = ops.minimum(frames * self.hop_length, size)
@@ -267,8 +271,8 @@ class SpeechSynthesis(Task):
 
         def recorded(mel: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
             # The vocoder needs a frame where nothing is said.
-            mel = mel[None, : tf.maximum(count, 1)] * _MEL_SCALE + _MEL_MEAN
-            waveform = self._vocoder(mel)[0, : count * self.hop_length]
+            waveform = self._sounding(mel[None, : tf.maximum(count, 1)])
+            waveform = waveform[0, : count * self.hop_length]
             return encode_pcm16(waveform, self.audio.sample_rate)
 
         frames = tf.TensorSpec([None, self.num_mels], tf.float32)

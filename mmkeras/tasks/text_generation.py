@@ -18,7 +18,7 @@ from mmkeras.decoding.steering import against_repetition, ending_behind
 from mmkeras.layers.autoregression import Search, Step
 from mmkeras.layers.field_projection import FieldProjection
 from mmkeras.layers.sizes import Size
-from mmkeras.layers.token_decoder import Attending, TextDecoder, forced
+from mmkeras.layers.token_decoder import Attending, TextDecoder, forced, gains_of
 from mmkeras.metrics.cider import cider
 from mmkeras.metrics.error_rate import error_rate
 from mmkeras.metrics.text import bleu, chrf, exact_match, rouge_l
@@ -450,11 +450,10 @@ class TextGenerationHead(keras.layers.Layer):
         """How probable the true pieces are, each behind those before it."""
         there = target > 0
         gain = forced(self.decoder, target, source, mask, self.end, training)
-        nll = -ops.take_along_axis(gain, ops.maximum(target - 1, 0)[..., None], axis=-1)[..., 0]
+        nll = -gains_of(gain, target)
         smooth = self.label_smoothing
         losses = (1 - smooth) * nll - smooth * ops.mean(gain, axis=-1)
         guess = ops.where(there, ops.cast(ops.argmax(gain, axis=-1) + 1, "float32"), 0.0)
-        nll = ops.where(there, nll, 0.0)
         return {
             "token_ids": guess,
             "score": -ops.sum(nll, axis=1),

@@ -242,9 +242,7 @@ class ByteBPE(SubwordTokenizer):
             string [B].
         """
         with tf.device("CPU:0"):
-            texts = tf.strings.reduce_join(
-                tf.gather(tf.constant(self.spellings), token_ids), axis=-1
-            )
+            texts = self._joined(token_ids)
             texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
             return tf.strings.regex_replace(texts, " $", "") if self.suffix else texts
 

@@ -112,9 +112,7 @@ class CharacterTokenizer(SubwordTokenizer):
             string [B].
         """
         with tf.device("CPU:0"):
-            return tf.strings.reduce_join(
-                tf.gather(tf.constant(self.spellings), token_ids), axis=-1
-            )
+            return self._joined(token_ids)
 
     @classmethod
     def learn(

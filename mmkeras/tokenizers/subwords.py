@@ -94,6 +94,11 @@ class SubwordTokenizer(Tokenizer):
         character may be spread over several of them.
         """
 
+    def _joined(self, token_ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
+        """The spellings of pieces, int32 [B, (N)], one behind the other: string [B]."""
+        spelled = tf.gather(tf.constant(self.spellings), token_ids)
+        return tf.strings.reduce_join(spelled, axis=-1)
+
     @property
     def vocabulary_size(self) -> int:
         """How many ids there are, those of special tokens included."""

@@ -180,8 +180,7 @@ class WordPiece(SubwordTokenizer):
             string [B].
         """
         with tf.device("CPU:0"):
-            pieces = tf.gather(tf.constant(self.spellings), token_ids)
-            return tf.strings.strip(tf.strings.reduce_join(pieces, axis=-1))
+            return tf.strings.strip(self._joined(token_ids))
 
     @classmethod
     def learn(
