@@ -1,4 +1,4 @@
-"""The `mmkeras` command: demo, train, evaluate, predict, search, export.
+"""The `mmkeras` command: demo, train, evaluate, predict, transcribe, search, export.
 
 Exit codes: 0 done, 1 the data, the model or a file is not right (the message says which), 2 the
 command line is not.
@@ -94,6 +94,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_table(predict)
     predict.set_defaults(run=_predict)
+
+    transcribe = commands.add_parser("transcribe", help="what is said in recordings of any length")
+    transcribe.add_argument("model", help="a .keras file with a task SpeechRecognition")
+    transcribe.add_argument("recordings", nargs="*", metavar="FILE", help="paths of recordings")
+    transcribe.add_argument("--overlap", type=float, default=1.0, metavar="SECONDS",
+                            help="of what the model hears at once (%(default)s)")  # fmt: skip
+    transcribe.add_argument("--json", action="store_true",
+                            help="print JSON, with the words' times")  # fmt: skip
+    _add_table(transcribe)
+    transcribe.set_defaults(run=_transcribe)
 
     search = commands.add_parser("search", help="what of a table is nearest to a sample")
     search.add_argument("model", help="a .keras file with a task Contrastive")
@@ -220,6 +230,40 @@ def _predict(given: argparse.Namespace) -> None:
         _print_answer(task, answer)
     if given.draw:
         _draw(model, sample, references, answers, Path(given.draw))
+
+
+def _transcribe(given: argparse.Namespace) -> None:
+    import tensorflow as tf
+
+    from mmkeras.diagnosis import reason_of
+    from mmkeras.sources import Table
+    from mmkeras.transcription import Transcriber
+
+    if bool(given.recordings) == (given.table is not None):
+        raise ValueError("name either recordings or a --table.")
+    transcriber = Transcriber(_load(given.model), given.overlap)
+    field = transcriber.field
+    table = Table(given.table or [{field: path} for path in given.recordings])
+    heard = 0
+    rows = table.rows({field: transcriber.audio.encode}, [field])
+    for i, ((_, row), cell) in enumerate(zip(rows, table[field], strict=True)):
+        try:
+            answer = transcriber(table.load(row)[field].numpy())
+        except (ValueError, tf.errors.OpError) as error:
+            message = f"{table.locate(i)}, {field} {table.cell(i, field)}: {reason_of(error)}"
+            if given.on_error == "raise":
+                raise ValueError(message) from error
+            print(f"Left out: {message}", file=sys.stderr)
+            continue
+        heard += 1
+        name = cell if isinstance(cell, str) else table.locate(i)
+        if given.json:
+            line = json.dumps({"recording": name} | _writable(answer), ensure_ascii=False)
+        else:
+            line = f"{name}\t{answer['text']}"
+        print(line, flush=True)
+    if not heard:
+        raise ValueError("none of the recordings could be read.")
 
 
 def _search(given: argparse.Namespace) -> None:

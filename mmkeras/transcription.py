@@ -147,10 +147,8 @@ class Listener:
         return np.concatenate([np.zeros((0, self._plain.num_classes), "float32"), *self._outputs])
 
 
-def transcribe(
-    model: MultimodalModel, recording: Any, overlap_s: float = 1.0, batch_size: int = 8
-) -> dict[str, Any]:
-    """What is said in a recording of any length, with a model that hears seconds at a time.
+class Transcriber:
+    """What is said in recordings of any length, with a model that hears seconds at a time.
 
     Windows overlap, and of each what is nearest to its middle is kept; the scores of all steps are
     put together before they become words, so that no word is doubled or cut at a seam. Beams search
@@ -160,9 +158,94 @@ def transcribe(
     Args:
         model: a model of one field, an `Audio`, with the task `SpeechRecognition`; its other tasks
             are not asked.
-        recording: a path, the bytes of a file, or an array, as `Audio.encode` takes it.
         overlap_s: seconds that two windows share; at least what a word takes.
         batch_size: windows in one forward pass.
+
+    Raises:
+        ValueError: the model is of another kind, or an argument is out of its range.
+
+    Example:
+
+    >>> audio = Audio(sample_rate=8_000, seconds=1.0)
+    >>> model = MultimodalModel({"speech": audio}, {"text": SpeechRecognition.tiny()}, size="tiny")
+    >>> transcriber = Transcriber(model, overlap_s=0.5)
+    >>> sorted(transcriber(np.zeros(20_000, "float32")))
+    ['pieces', 'score', 'text', 'words']
+    """
+
+    def __init__(self, model: MultimodalModel, overlap_s: float = 1.0, batch_size: int = 8):
+        self.model = model
+        self.field, self.task = _heard_by(model)
+        self.audio, self.step_s = model.fields[self.field], model.encoders[self.field].step_s
+        check_count("batch_size", batch_size)
+        self.batch_size = batch_size
+        # Both in steps.
+        self._window = self.audio.num_samples // self._step
+        self._shared = self._window
+        if 0 <= overlap_s < self.audio.seconds:
+            self._shared = 2 * (round(overlap_s / self.step_s) // 2)
+        if self._shared >= self._window:
+            raise ValueError(
+                f"overlap_s must be in [0, {self.audio.seconds}), shorter than what the model "
+                f"hears at once by a step of {self.step_s} s; got {overlap_s}."
+            )
+        self._scores = tf.function(self._logits, reduce_retracing=True)
+
+    def __call__(self, recording: Any) -> dict[str, Any]:
+        """The answer of the task to a recording, as `model.answer` gives it.
+
+        Args:
+            recording: a path, the bytes of a file, or an array, as `Audio.encode` takes it.
+
+        Raises:
+            ValueError: the recording cannot be read.
+            FileNotFoundError: there is no such file.
+        """
+        waveform = _whole(self.audio, recording)
+        step, window, shared = self._step, self._window, self._shared
+        total = max(-(-len(waveform) // step), 1)
+        starts = list(range(0, max(total - shared, 1), window - shared))
+        inputs = np.zeros((len(starts), self.audio.num_samples), "float32")
+        lengths = np.zeros(len(starts), "int32")
+        for row, start in enumerate(starts):
+            part = waveform[start * step : start * step + window * step]
+            inputs[row, : len(part)], lengths[row] = part, len(part)
+        size = self.batch_size
+        logits = np.concatenate(
+            [
+                self._scores(inputs[i : i + size], lengths[i : i + size])
+                for i in range(0, len(starts), size)
+            ]
+        )
+        kept = []
+        for row, start in enumerate(starts):
+            begin = 0 if row == 0 else shared // 2
+            last = row == len(starts) - 1
+            end = total - start if last else window - shared // 2
+            kept.append(logits[row, begin:end])
+        heard = np.concatenate(kept) if len(waveform) else logits[0, :0]
+        return _read(self.model.tasks[self.task], heard, self.step_s)
+
+    @property
+    def _step(self) -> int:
+        """Samples of a step."""
+        return round(self.step_s * self.audio.sample_rate)
+
+    def _logits(self, waveform: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        """The logits of windows: the one task alone, since a model may have others that search."""
+        inputs = {"waveform": waveform, "length": length}
+        tokens = self.model.encoders[self.field](inputs, training=False)
+        return _scored(self.model, self.field, self.task, tokens)
+
+
+def transcribe(
+    model: MultimodalModel, recording: Any, overlap_s: float = 1.0, batch_size: int = 8
+) -> dict[str, Any]:
+    """What is said in one recording of any length; see `Transcriber`, which keeps for the next.
+
+    Args:
+        model, overlap_s, batch_size: see `Transcriber`.
+        recording: a path, the bytes of a file, or an array, as `Audio.encode` takes it.
 
     Returns:
         The answer for that task, as `model.answer` gives it.
@@ -172,48 +255,7 @@ def transcribe(
             out of its range.
         FileNotFoundError: there is no such file.
     """
-    field, task = _heard_by(model)
-    audio, step_s = model.fields[field], model.encoders[field].step_s
-    step = round(step_s * audio.sample_rate)
-    window = audio.num_samples // step
-    shared = 2 * (round(overlap_s / step_s) // 2) if 0 <= overlap_s < audio.seconds else window
-    if shared >= window:
-        raise ValueError(
-            f"overlap_s must be in [0, {audio.seconds}), shorter than what the model hears at once "
-            f"by a step of {step_s} s; got {overlap_s}."
-        )
-    check_count("batch_size", batch_size)
-    waveform = _whole(audio, recording)
-    total = max(-(-len(waveform) // step), 1)
-    starts = list(range(0, max(total - shared, 1), window - shared))
-    inputs = np.zeros((len(starts), audio.num_samples), "float32")
-    lengths = np.zeros(len(starts), "int32")
-    for row, start in enumerate(starts):
-        part = waveform[start * step : start * step + window * step]
-        inputs[row, : len(part)], lengths[row] = part, len(part)
-    logits = np.concatenate(
-        [
-            _logits(model, field, task, inputs[i : i + batch_size], lengths[i : i + batch_size])
-            for i in range(0, len(starts), batch_size)
-        ]
-    )
-    kept = []
-    for row, start in enumerate(starts):
-        begin = 0 if row == 0 else shared // 2
-        last = row == len(starts) - 1
-        end = total - start if last else window - shared // 2
-        kept.append(logits[row, begin:end])
-    heard = np.concatenate(kept) if len(waveform) else logits[0, :0]
-    return _read(model.tasks[task], heard, step_s)
-
-
-@tf.function(reduce_retracing=True)
-def _logits(
-    model: MultimodalModel, field: str, task: str, waveform: tf.Tensor, length: tf.Tensor
-) -> tf.Tensor:
-    """The logits of windows: the one task alone, since a model may have others that search."""
-    tokens = model.encoders[field]({"waveform": waveform, "length": length}, training=False)
-    return _scored(model, field, task, tokens)
+    return Transcriber(model, overlap_s, batch_size)(recording)
 
 
 def _scored(model: MultimodalModel, field: str, task: str, tokens: Tokens) -> tf.Tensor:

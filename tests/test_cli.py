@@ -10,6 +10,7 @@ import tensorflow as tf
 import mmkeras as mm
 from mmkeras import cli, recipes
 from mmkeras.fusions import Late
+from mmkeras.sound import wav
 from mmkeras.tasks import SpeechRecognition, SpeechSynthesis
 
 LEARN = ("--classify", "kind", "--out", "FOLDER/x")
@@ -169,3 +170,44 @@ def test_what_is_heard_is_printed_and_what_is_said_is_saved(tmp_path, capsys):
     assert cli.main([*given[:3], "--draw", str(out)]) == 0
     with PIL.Image.open(out / "speech.png") as alone:
         assert alone.width < width
+
+
+def test_recordings_longer_than_the_model_hears_are_written_down(tmp_path, capsys):
+    audio = mm.Audio(sample_rate=8_000, seconds=1.0)
+    model = mm.MultimodalModel({"speech": audio}, {"said": SpeechRecognition.tiny()}, size="tiny")
+    # So that each step hears one letter.
+    model.get_layer("said").projection.bias.assign([0.0, 0.0, 99.0, 0.0])
+    model.save(tmp_path / "model.keras")
+    chance = np.random.default_rng(0)
+    for name, seconds in (("short.wav", 0.5), ("long.wav", 2.5)):
+        samples = chance.normal(0, 0.1, int(seconds * 8_000)).astype("float32")
+        (tmp_path / name).write_bytes(wav.encode(samples, 8_000))
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    command = ["transcribe", str(tmp_path / "model.keras")]
+    little = ["--overlap", "0.5"]
+
+    assert cli.main([*command, str(tmp_path / "short.wav"), *little]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'short.wav'}\ta\n"
+
+    table = tmp_path / "calls.csv"
+    table.write_text("id,speech\n1,long.wav\n2,broken.wav\n3,missing.wav\n")
+    assert cli.main([*command, "--table", str(table), "--json", *little]) == 1
+    told = capsys.readouterr()
+    (heard,) = [json.loads(line) for line in told.out.splitlines()]
+    assert heard["recording"] == "long.wav"
+    (word,) = heard["words"]
+    assert word["text"] == "a" and word["end_s"] == pytest.approx(2.5, abs=0.1)
+    assert "calls.csv, row 2, speech 'broken.wav': " in told.err
+
+    assert cli.main([*command, "--table", str(table), "--on-error", "skip", *little]) == 0
+    told = capsys.readouterr()
+    assert told.out == "long.wav\ta\n" and told.err.count("Left out: calls.csv, row ") == 2
+
+    for more, message in (
+        ([], "recordings or a --table"),
+        ([str(table), "--table", str(table)], "recordings or a --table"),
+        ([str(tmp_path / "broken.wav"), "--on-error", "skip", *little], "none of the recordings"),
+        ([str(tmp_path / "short.wav"), "--overlap", "1"], "overlap_s must be in [0, 1.0)"),
+    ):
+        assert cli.main([*command, *more]) == 1
+        assert message in capsys.readouterr().err

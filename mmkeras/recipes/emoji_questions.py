@@ -17,8 +17,6 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
-import keras
-
 from mmkeras.contracts import Encoder, Modality, Source
 from mmkeras.datasets.emoji_arrangements import TEST, TESTS, prepare
 from mmkeras.encoders import TextTransformer
@@ -29,7 +27,7 @@ from mmkeras.model import MultimodalModel
 from mmkeras.sources import TFDS
 from mmkeras.tasks import TextGeneration
 from mmkeras.tokenizers import WordPiece
-from mmkeras.training import Recipe
+from mmkeras.training import Recipe, trained
 
 _SIZE = Size(dim=64, depth=2, num_heads=4, mlp_dim=128)
 
@@ -67,12 +65,7 @@ def model(
         "question": TextTransformer.for_modality(question, _SIZE, dropout=0.0)
     }
     if sees:
-        if not Path(captions).is_file():
-            raise FileNotFoundError(
-                f"{captions} does not exist; make it with mmkeras train emoji_captions --out "
-                "runs/emoji_captions."
-            )
-        writer = keras.saving.load_model(captions)
+        writer = trained(captions, "emoji_captions")
         fields["image"], encoders["image"] = writer.fields["image"], writer.encoders["image"]
         encoders["image"].trainable = False
     return MultimodalModel(

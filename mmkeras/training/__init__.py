@@ -4,5 +4,6 @@ from mmkeras.training.curves import save_curves
 from mmkeras.training.examples import save_examples
 from mmkeras.training.recipe import Recipe
 from mmkeras.training.run import Run, train
+from mmkeras.training.trained import trained
 
-__all__ = ["Recipe", "Run", "save_curves", "save_examples", "train"]
+__all__ = ["Recipe", "Run", "save_curves", "save_examples", "train", "trained"]
