@@ -415,7 +415,7 @@ def _scores(model: Any, source: Any, on_error: str) -> dict[tuple[str, ...], dic
     )
     try:
         for task, values in evaluate_scores(model, source).items():
-            scores[tuple(model.fields)] |= {f"{task}_{name}": v for name, v in values.items()}
+            scores[[*scores][-1]] |= {f"{task}_{name}": v for name, v in values.items()}
     except tf.errors.InvalidArgumentError as error:
         if on_error == "raise":
             raise

@@ -45,6 +45,7 @@ def pipeline(
     buckets: Mapping[str, Sequence[int]] | None = None,
     max_batch_length: int | None = None,
     only: Collection[str] | None = None,
+    without: Collection[str] = (),
     origins: Collection[str] | None = None,
     cache: bool | str = False,
     on_error: str = "raise",
@@ -76,6 +77,8 @@ def pipeline(
             among it, such as 60 seconds times the sample rate: batches of long samples are of
             fewer. `batch_size` bounds those of short ones.
         only: the fields to use; the others are absent from every sample.
+        without: fields and tasks that are absent from every sample, such as those that the source
+            has no column for.
         origins: without tasks, the fields whose origins (see `Modality.origins`) come along, for
             answers that point into them; None gives inputs alone.
         cache: True keeps the preprocessed tensors in memory after the first epoch, a path in files
@@ -125,10 +128,12 @@ def pipeline(
     if len(source) == 0:
         raise ValueError(f"{source!r} has no samples.")
     fields = fields if isinstance(fields, Fields) else Fields(fields)
-    used = _used(fields, only)
     tasks = tasks or {}
+    without = _left_out(fields, tasks, without)
+    used = [field for field in _used(fields, only) if field not in without]
+    asked = [task for task in tasks if task not in without]
     pointed = sorted({*(origins or ()), *pointed_into(tasks)})
-    reader = _Reader(source, fields, used, tasks, pointed, on_error, max_bad)
+    reader = _Reader(source, fields, used, tasks, asked, pointed, on_error, max_bad)
 
     data = reader.rows()
     if shuffle and not cache:
@@ -172,6 +177,21 @@ def _used(fields: Fields, only: Collection[str] | None) -> list[str]:
     if not only:
         raise ValueError(f"only must name at least one field, of {list(fields)}.")
     return [field for field in fields if field in only]
+
+
+def _left_out(
+    fields: Fields, tasks: Mapping[str, Task], without: Collection[str]
+) -> Collection[str]:
+    without = [without] if isinstance(without, str) else without
+    unknown = sorted(set(without) - {*fields, *tasks})
+    if unknown:
+        raise ValueError(
+            f"without names {unknown}; there are the fields {list(fields)} and the tasks "
+            f"{list(tasks)}."
+        )
+    if set(fields) <= set(without):
+        raise ValueError(f"without must leave at least one of the fields {list(fields)}.")
+    return without
 
 
 def _cached(data: tf.data.Dataset, cache: bool | str) -> tf.data.Dataset:
@@ -320,6 +340,7 @@ class _Reader:
         fields: Fields,
         used: Collection[str],
         tasks: Mapping[str, Task],
+        asked: Collection[str],
         origins: Collection[str],
         on_error: str,
         max_bad: float,
@@ -328,7 +349,8 @@ class _Reader:
         self.fields = fields
         self.used = used
         self.tasks = tasks
-        self.labels = [name for name, task in tasks.items() if task.labelled]
+        self.asked = asked
+        self.labels = [name for name in asked if tasks[name].labelled]
         self.origins = origins
         self.specs = fields.specs() | fields.origins(origins)
         self.on_error = on_error
@@ -404,7 +426,7 @@ class _Reader:
         x = self._preprocessed({field: raw[field] for field in self.used})
         labels = self._labels_of(raw)
         y = self._all_targets(labels, x) if self.tasks else {}
-        weights = {name: self._weight(task, labels[name], raw) for name, task in self.tasks.items()}
+        weights = {name: self._weight(name, labels[name], raw) for name in self.tasks}
         return x, y, weights
 
     def _labels_of(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -412,7 +434,7 @@ class _Reader:
         nothing = tf.fill([tf.shape(next(iter(raw.values())))[0]], "")
         labels = {}
         for name, task in self.tasks.items():
-            labels[name] = raw[name] if task.labelled else nothing
+            labels[name] = raw[name] if name in self.labels else nothing
             for field in task.points_into:
                 labels[name] = tf.where(self._present(field, raw), labels[name], "")
         return labels
@@ -435,9 +457,10 @@ class _Reader:
             fn_output_signature=self._targets(),
         )
 
-    def _weight(self, task: Task, labels: tf.Tensor, raw: dict[str, tf.Tensor]) -> tf.Tensor:
+    def _weight(self, name: str, labels: tf.Tensor, raw: dict[str, tf.Tensor]) -> tf.Tensor:
         """float32 [B]: 1 where a sample has what the task asks about, and its label."""
-        if task.labelled:
+        task = self.tasks[name]
+        if task.labelled or name not in self.asked:
             return tf.cast(labels != "", tf.float32)
         needed = [self._present(field, raw) for field in task.points_into or self.used]
         return tf.cast(tf.reduce_any(tf.stack(needed), axis=0), tf.float32)

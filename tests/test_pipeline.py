@@ -16,7 +16,7 @@ from mmkeras.fields import Fields
 from mmkeras.modalities import Audio, Image, Text
 from mmkeras.pipeline import SkippedSamples, pipeline
 from mmkeras.sources import Table
-from mmkeras.tasks import Classification, Regression
+from mmkeras.tasks import Classification, MaskedImageModel, Regression
 
 TEXT, IMAGE, AUDIO = Text.tiny(), Image.tiny(), Audio.tiny()
 FIELDS = {"review": TEXT}
@@ -102,6 +102,27 @@ class TestGoodSamples:
         assert not inputs["photo_present"].numpy().any()
         assert not inputs["photo_pixels"].numpy().any()
         assert inputs["review_token_ids"].numpy().any()
+
+    def test_without_fields_and_tasks_that_have_no_column(self):
+        table = Table([{"review": "a cat", "number": 3}, {"review": "a dog", "number": 4}])
+        fields = {"review": TEXT, "image": IMAGE}
+        tasks = TASKS | {"other": Regression(), "hidden": MaskedImageModel.tiny()}
+        ((inputs, targets, weights),) = pipeline(
+            table, fields, tasks, without=["image", "other", "hidden"]
+        )
+        assert not inputs["image_present"].numpy().any()
+        assert targets["number"].numpy().tolist() == [3, 4]
+        assert {name: w.numpy().tolist() for name, w in weights.items()} == {
+            "number": [1, 1],
+            "other": [0, 0],
+            "hidden": [0, 0],
+        }
+        with pytest.raises(KeyError, match="no column 'image'"):
+            pipeline(table, fields, tasks, without="other")
+        with pytest.raises(ValueError, match=r"without names \['imag'\]"):
+            pipeline(table, fields, tasks, without=["imag"])
+        with pytest.raises(ValueError, match="at least one of the fields"):
+            pipeline(table, fields, tasks, without=["image", "review"])
 
     def test_many_large_samples_take_bounded_memory(self):
         # 64 samples at once would be 12 GB.

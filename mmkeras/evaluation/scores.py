@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmkeras.contracts import Source, Task
+from mmkeras.evaluation.lacking import lacking
 from mmkeras.model import MultimodalModel
 from mmkeras.pipeline import pipeline
 
@@ -24,16 +25,20 @@ def evaluate_scores(
 
     Returns:
         `{task: {measure: value}}`, of the samples that have a label for the task, or of all where
-        it takes none; a task that no sample has a label for is not in it.
+        it takes none; a task that no sample has a label for is not in it, nor one that the source
+        has no column for.
 
     Raises:
         ValueError: bad samples were to be skipped, which would part answers from labels.
-        KeyError: the source lacks a task's column.
+        KeyError: the source has none of the fields, or none of the tasks.
     """
     if options.get("on_error", "raise") != "raise":
         raise ValueError("scores need every sample: on_error has to be 'raise'.")
+    absent = lacking(model, source)
     scored = {
-        name: task for name, task in model.tasks.items() if type(task).scores is not Task.scores
+        name: task
+        for name, task in model.tasks.items()
+        if type(task).scores is not Task.scores and name not in absent
     }
     labelled = {name: task for name, task in scored.items() if task.labelled}
     labels = _labels(source, labelled) if labelled else []
@@ -42,6 +47,7 @@ def evaluate_scores(
     if not scored:
         return {}
     answers = []
+    options["without"] = [field for field in absent if field in model.fields]
     data = model.pipeline(source, labels=False, origins=True, batch_size=batch_size, **options)
     for inputs, origins in data:
         answers += model.decode(model.predict_on_batch(inputs), origins)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mmkeras.contracts import Source
+from mmkeras.evaluation.lacking import lacking
 from mmkeras.model import MultimodalModel
 
 
@@ -30,7 +31,8 @@ def evaluate_subsets(
     """The model's metrics on a source, for every subset of its fields.
 
     The fields that are not in a subset are made absent in every sample, as they would be in a
-    served request that lacks them. Each sample is read and preprocessed once.
+    served request that lacks them. Each sample is read and preprocessed once. Fields and tasks that
+    the source has no column for are left out.
 
     Args:
         model: a compiled model.
@@ -39,21 +41,24 @@ def evaluate_subsets(
         **options: of `mmkeras.pipeline`, such as `on_error="skip"`.
 
     Returns:
-        `{subset: {metric: value}}`, the whole set of fields last; without the metrics of tasks that
-        point into a field that is hidden.
+        `{subset: {metric: value}}`, all fields of the source last; without the metrics of tasks
+        that point into a field that is hidden.
 
     Raises:
         ValueError: the model is not compiled.
+        KeyError: the source has none of the fields, or none of the tasks.
     """
     if not model.compiled:
         raise ValueError("the model has no metrics yet; call model.compile(optimizer=...) first.")
-    options = {"cache": True} | options
+    absent = lacking(model, source)
+    options = {"cache": True, "without": absent} | options
     data = model.pipeline(source, batch_size=batch_size, **options)
     results = {}
-    for subset in subsets(model.fields):
+    for subset in subsets(name for name in model.fields if name not in absent):
         hidden = {field for field in model.fields if field not in subset}
         # A task that points into what is hidden has nothing to answer.
         silent = {name for name, task in model.tasks.items() if hidden & {*task.points_into}}
+        silent |= {*model.tasks} & {*absent}
         if len(silent) == len(model.tasks):
             results[subset] = {}
             continue

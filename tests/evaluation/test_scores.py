@@ -53,3 +53,13 @@ def test_skipping_is_refused():
     task = mm.SemanticSegmentation(["a", "b"], size=16)
     with pytest.raises(ValueError, match="scores need every sample"):
         evaluate_scores(model(task), Table([{"image": None}]), on_error="skip")
+
+
+def test_fields_and_tasks_that_a_source_lacks_are_left_out():
+    tasks = {"text": mm.TextGeneration.tiny(), "answer": mm.TextGeneration.tiny()}
+    made = mm.MultimodalModel({"a": mm.Text.tiny(), "b": mm.Text.tiny()}, tasks, size="tiny")
+    rows = [{"a": "the cats", "answer": "ab"}, {"a": "a dog", "answer": "a"}]
+    scores = evaluate_scores(made, Table(rows))
+    assert {*scores} == {"answer"}
+    filled = [{**row, "b": None, "text": None} for row in rows]
+    assert scores == evaluate_scores(made, Table(filled))

@@ -57,6 +57,32 @@ def test_tasks_that_are_told_are_told_for_every_subset():
     assert all(metrics["answer_perplexity"] > 1 for metrics in results.values())
 
 
+def test_what_a_source_lacks_is_left_out():
+    """Of a model of several tasks, data of one of them alone."""
+    keras.utils.set_random_seed(3)
+    model = mm.MultimodalModel(
+        {"note": mm.Text.tiny(), "photo": mm.Image.tiny()},
+        {
+            "kind": mm.Classification(["cat", "dog"]),
+            "age": mm.tasks.Regression(),
+            "answer": mm.TextGeneration.tiny(),
+        },
+        size="tiny",
+    )
+    model.compile(optimizer="sgd")
+    rows = [{"note": row["note"], "kind": row["kind"]} for row in _rows(model)]
+    results = evaluate_subsets(model, mm.sources.Table(rows))
+    asked = model.answer([{"note": row["note"]} for row in rows])
+    right = [a["kind"]["label"] == row["kind"] for a, row in zip(asked, rows)]
+    assert list(results) == [("note",)]
+    assert results["note",]["kind_accuracy"] == pytest.approx(np.mean(right))
+    assert not any(name.startswith(("age", "answer")) for name in results["note",])
+    with pytest.raises(KeyError, match=r"none of the model's tasks \['kind', 'age', 'answer'\]"):
+        evaluate_subsets(model, mm.sources.Table([{"note": "the cats", "kid": "cat"}]))
+    with pytest.raises(KeyError, match=r"none of the model's fields \['note', 'photo'\]"):
+        evaluate_subsets(model, mm.sources.Table([{"text": "the cats", "kind": "cat"}]))
+
+
 def test_needs_a_compiled_model(model):
     bare = mm.MultimodalModel.from_config(model.get_config())
     with pytest.raises(ValueError, match="compile"):
