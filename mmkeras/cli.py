@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     transcribe = commands.add_parser("transcribe", help="what is said in recordings of any length")
     transcribe.add_argument("model", help="a .keras file with a task SpeechRecognition")
     transcribe.add_argument("recordings", nargs="*", metavar="FILE", help="paths of recordings")
+    transcribe.add_argument("--task", help="which, if the model has several SpeechRecognition")
     transcribe.add_argument("--overlap", type=float, default=1.0, metavar="SECONDS",
                             help="of what the model hears at once (%(default)s)")  # fmt: skip
     transcribe.add_argument("--json", action="store_true",
@@ -241,7 +242,7 @@ def _transcribe(given: argparse.Namespace) -> None:
 
     if bool(given.recordings) == (given.table is not None):
         raise ValueError("name either recordings or a --table.")
-    transcriber = Transcriber(_load(given.model), given.overlap)
+    transcriber = Transcriber(_load(given.model), given.overlap, task=given.task)
     field = transcriber.field
     table = Table(given.table or [{field: path} for path in given.recordings])
     heard = 0

@@ -7,10 +7,10 @@ import tensorflow as tf
 from keras import ops
 
 from mmkeras import answers
+from mmkeras.contracts.task import task_of
 from mmkeras.layers.autoregression import ForwardSearch
 from mmkeras.model import MultimodalModel
 from mmkeras.tasks import TextGeneration
-from mmkeras.tasks.text_generation import writing_task
 
 
 class Writer:
@@ -36,7 +36,7 @@ class Writer:
     """
 
     def __init__(self, model: MultimodalModel, task: str | None = None):
-        self.model, self.task = model, writing_task(model.tasks, task)
+        self.model, self.task = model, task_of(TextGeneration, model.tasks, task)
         self.head = model.get_layer(self.task)
         self._look = tf.function(self._source, reduce_retracing=True)
         self._step: Any = None

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from mmkeras import answers
 from mmkeras.contracts.arguments import check_count
+from mmkeras.contracts.task import task_of
 from mmkeras.diagnosis import reason_of
 from mmkeras.encoders import Conformer
 from mmkeras.modalities import Audio
@@ -30,8 +31,9 @@ class Listener:
     are the likeliest of each step. A speller is not asked: then the two may differ.
 
     Args:
-        model: a model of one field, an `Audio`, with a `Conformer` of chunks, the fusion `Late`,
-            and the task `SpeechRecognition`.
+        model: a model with the task `SpeechRecognition` about an `Audio`, a `Conformer` of chunks
+            and the fusion `Late`; its other fields are absent.
+        task: the name of its task; None: the one `SpeechRecognition` that it has.
 
     Raises:
         ValueError: the model is of another kind; the message says what is missing.
@@ -58,9 +60,9 @@ class Listener:
     ['pieces', 'score', 'text', 'words']
     """
 
-    def __init__(self, model: MultimodalModel):
+    def __init__(self, model: MultimodalModel, task: str | None = None):
         self.model = model
-        self.field, self.task = _heard_by(model)
+        self.field, self.task = _heard_by(model, task)
         self.audio = model.fields[self.field]
         encoder = model.encoders[self.field]
         if not isinstance(encoder, Conformer) or encoder.config["chunk"] is None:
@@ -156,10 +158,11 @@ class Transcriber:
     anew. A speller is not asked: it knows whole recordings alone.
 
     Args:
-        model: a model of one field, an `Audio`, with the task `SpeechRecognition`; its other tasks
-            are not asked.
+        model: a model with the task `SpeechRecognition` about an `Audio`; if it has other fields,
+            which are absent, with a fusion that leaves fields apart. Its other tasks are not asked.
         overlap_s: seconds that two windows share; at least what a word takes.
         batch_size: windows in one forward pass.
+        task: the name of its task; None: the one `SpeechRecognition` that it has.
 
     Raises:
         ValueError: the model is of another kind, or an argument is out of its range.
@@ -173,9 +176,15 @@ class Transcriber:
     ['pieces', 'score', 'text', 'words']
     """
 
-    def __init__(self, model: MultimodalModel, overlap_s: float = 1.0, batch_size: int = 8):
+    def __init__(
+        self,
+        model: MultimodalModel,
+        overlap_s: float = 1.0,
+        batch_size: int = 8,
+        task: str | None = None,
+    ):
         self.model = model
-        self.field, self.task = _heard_by(model)
+        self.field, self.task = _heard_by(model, task)
         self.audio, self.step_s = model.fields[self.field], model.encoders[self.field].step_s
         check_count("batch_size", batch_size)
         self.batch_size = batch_size
@@ -239,12 +248,16 @@ class Transcriber:
 
 
 def transcribe(
-    model: MultimodalModel, recording: Any, overlap_s: float = 1.0, batch_size: int = 8
+    model: MultimodalModel,
+    recording: Any,
+    overlap_s: float = 1.0,
+    batch_size: int = 8,
+    task: str | None = None,
 ) -> dict[str, Any]:
-    """What is said in one recording of any length; see `Transcriber`, which keeps for the next.
+    """What is said in one recording; for several, `Transcriber` keeps its graph.
 
     Args:
-        model, overlap_s, batch_size: see `Transcriber`.
+        model, overlap_s, batch_size, task: see `Transcriber`.
         recording: a path, the bytes of a file, or an array, as `Audio.encode` takes it.
 
     Returns:
@@ -255,7 +268,7 @@ def transcribe(
             out of its range.
         FileNotFoundError: there is no such file.
     """
-    return Transcriber(model, overlap_s, batch_size)(recording)
+    return Transcriber(model, overlap_s, batch_size, task)(recording)
 
 
 def _scored(model: MultimodalModel, field: str, task: str, tokens: Tokens) -> tf.Tensor:
@@ -264,16 +277,16 @@ def _scored(model: MultimodalModel, field: str, task: str, tokens: Tokens) -> tf
     return model.get_layer(task)(fused, training=False)["logits"]
 
 
-def _heard_by(model: MultimodalModel) -> tuple[str, str]:
-    """The one field and the recognising task of a model."""
-    tasks = [name for name, task in model.tasks.items() if isinstance(task, SpeechRecognition)]
-    if len(model.fields) != 1 or len(tasks) != 1:
+def _heard_by(model: MultimodalModel, name: str | None) -> tuple[str, str]:
+    """The field and the name of the recognising task of a model."""
+    name = task_of(SpeechRecognition, model.tasks, name)
+    if len(model.fields) > 1 and model.fusion.mixes:
         raise ValueError(
-            "the model needs one field and one SpeechRecognition; it has the fields "
-            f"{list(model.fields)} and the tasks {list(model.tasks)}."
+            f"the fusion {type(model.fusion).__name__} mixes tokens of the fields "
+            f"{list(model.fields)}; to hear one of them alone, it has to leave them apart, as Late "
+            "does."
         )
-    (field,) = model.fields
-    return field, tasks[0]
+    return model.tasks[name].field, name
 
 
 def _whole(audio: Audio, recording: Any) -> np.ndarray:

@@ -89,7 +89,10 @@ def test_wrong_arguments(model):
     with pytest.raises(ValueError, match="Beams look back"):
         list(writer.write(sample(1)))
     model.set_task("answer", search=Greedy())
-    with pytest.raises(ValueError, match=r"of \['answer'\]; the model has the tasks"):
+    with pytest.raises(
+        ValueError,
+        match=r"'caption' is no task TextGeneration of the model; those are \['answer'\]",
+    ):
         Writer(model, "caption")
     with pytest.raises(ValueError, match="names unknown fields"):
         list(Writer(model).write({"sound": None}))

@@ -177,6 +177,30 @@ def test_other_tasks_are_not_asked():
     same(heard, alone.answer({"speech": recording})["text"])
 
 
+def test_one_field_of_several_is_heard(model):
+    """As in a model of several tasks, each about fields of its own."""
+
+    def joined(fusion):
+        return mm.MultimodalModel(
+            {"speech": AUDIO, "note": mm.Text.tiny()},
+            {"text": TASK, "kind": mm.Classification(["a", "b"])},
+            encoders={"speech": model.encoders["speech"]},
+            fusion=fusion,
+            size=SIZE,
+        )
+
+    both, recording = joined(Late(16)), sound(2.0)
+    expected = both.answer({"speech": recording})["text"]
+    same(transcribe(both, recording, task="text"), expected)
+    listener = Listener(both)
+    listener.hear(recording)
+    same(listener.finish(), expected)
+    with pytest.raises(ValueError, match="'kind' is no task SpeechRecognition of the model"):
+        transcribe(both, recording, task="kind")
+    with pytest.raises(ValueError, match="fusion Concat mixes tokens of the fields"):
+        transcribe(joined(mm.fusions.Concat.of_size("tiny")), recording)
+
+
 def test_recordings_come_as_model_answer_takes_them(model, tmp_path):
     recording = sound(1.0)
     integers = np.int16(recording * 32_767)
@@ -207,7 +231,7 @@ def test_models_that_cannot_listen():
         Listener(recogniser(whole))
     with pytest.raises(ValueError, match="fusion Concat"):
         Listener(recogniser(chunked(), fusion=mm.fusions.Concat.of_size("tiny")))
-    with pytest.raises(ValueError, match="one SpeechRecognition"):
+    with pytest.raises(ValueError, match="0 tasks SpeechRecognition"):
         Listener(mm.MultimodalModel({"speech": AUDIO}, {"n": mm.tasks.Regression()}, size="tiny"))
 
 

@@ -276,6 +276,37 @@ class Task(Configured, abc.ABC):
         """A few valid raw labels, different from each other, for tests."""
 
 
+def task_of(kind: type[Task], tasks: Mapping[str, Task], name: str | None = None) -> str:
+    """The name of a model's one task of a kind.
+
+    Args:
+        kind: its class.
+        tasks: the model's.
+        name: which of several it is; None: there is one.
+
+    Raises:
+        ValueError: there is no such task, or several and none is named.
+
+    Example:
+
+    >>> from mmkeras.tasks import Regression, TextGeneration
+    >>> task_of(TextGeneration, {"caption": TextGeneration.tiny(), "stars": Regression()})
+    'caption'
+    """
+    found = [each for each, task in tasks.items() if isinstance(task, kind)]
+    if name is not None and name not in found:
+        raise ValueError(
+            f"{name!r} is no task {kind.__name__} of the model; those are {found}, of "
+            f"{list(tasks)}."
+        )
+    if name is None and len(found) != 1:
+        remedy = "name one of them" if found else "another model is needed"
+        raise ValueError(
+            f"the model has {len(found)} tasks {kind.__name__}, of {list(tasks)}; {remedy}."
+        )
+    return name or found[0]
+
+
 def pointed_into(tasks: Mapping[str, Task]) -> list[str]:
     """The fields that at least one of the tasks points into."""
     return sorted({field for task in tasks.values() for field in task.points_into})

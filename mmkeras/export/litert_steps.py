@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mmkeras.contracts.task import task_of
 from mmkeras.decoding import Greedy
 from mmkeras.export.conversion import checked_path, converted, drafted
 from mmkeras.export.precision import in_full_precision
 from mmkeras.export.signatures import raw_samples, tensor_specs
 from mmkeras.export.verify import Verification, verify
 from mmkeras.model import MultimodalModel
-from mmkeras.tasks.text_generation import TextGeneration, TextGenerationHead, writing_task
+from mmkeras.tasks.text_generation import TextGeneration, TextGenerationHead
 
 ENCODE, STEP = "encode", "step"
 #: What is not in the graph, as JSON, in a ZIP archive behind the graph, as TensorFlow Lite's own
@@ -72,7 +73,7 @@ def litert_steps(
         ImportError: the `export` extra is not installed.
     """
     path = checked_path(path, overwrite)
-    name = writing_task(model.tasks, task)
+    name = task_of(TextGeneration, model.tasks, task)
     model = in_full_precision(model)
     head: Any = model.get_layer(name)
     tensors = model.fields.preprocess_batch(

@@ -289,31 +289,6 @@ class TextGeneration(TextLabels, Task):
         return [b"ab", b"b", b"bba"]
 
 
-def writing_task(tasks: Mapping[str, Task], name: str | None = None) -> str:
-    """The name of a model's one task that writes texts.
-
-    Args:
-        tasks: the model's.
-        name: which of several it is; None: there is one.
-
-    Raises:
-        ValueError: there is no such task, or several and none is named.
-
-    Example:
-
-    >>> writing_task({"caption": TextGeneration.tiny()})
-    'caption'
-    """
-    found = [each for each, task in tasks.items() if isinstance(task, TextGeneration)]
-    named = found if name is None else [name] if name in found else []
-    if len(named) != 1:
-        raise ValueError(
-            f"name one task that is a TextGeneration, of {found}; the model has the tasks "
-            f"{list(tasks)}."
-        )
-    return named[0]
-
-
 @keras.saving.register_keras_serializable(package="mmkeras")
 class TextGenerationHead(keras.layers.Layer):
     """`{field: Tokens}`, and the true pieces or none, to the outputs of `TextGeneration`.
