@@ -30,7 +30,7 @@ def main(
 ) -> Path:
     """The whole way; the path of the sheet."""
     folder = Path(tempfile.mkdtemp())
-    parts = emoji_questions.sources(config)
+    parts, captioned = emoji_questions.sources(config), emoji_captions.sources(config)
     models = {}
     for recipe, passes in (
         (emoji_captions.recipe, caption_epochs),  # what teaches to tell emoji apart
@@ -41,7 +41,8 @@ def main(
         if recipe is emoji_questions.recipe:
             written = folder / emoji_captions.recipe.name / "model.keras"
             make = functools.partial(make, captions=written)
-        recipe = recipe.replace(sources=lambda: parts, model=make, epochs=passes)
+        made = captioned if recipe is emoji_captions.recipe else parts
+        recipe = recipe.replace(sources=functools.partial(dict, made), model=make, epochs=passes)
         models[recipe.name] = mm.training.train(recipe, folder / recipe.name).model
     del models[emoji_captions.recipe.name]
     for name, model in models.items():

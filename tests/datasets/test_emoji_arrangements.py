@@ -6,10 +6,11 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from mmkeras import arrangements, collages, objects, openmoji
-from mmkeras.arrangements import KINDS, PLACES
+from mmkeras.arrangements import KINDS, PLACES, TIMES
 from mmkeras.datasets import emoji_arrangements, prepare_emoji_arrangements
 from mmkeras.datasets.emoji_arrangements import SIZES, TEST, TESTS
 from mmkeras.sources import TFDS
@@ -54,12 +55,23 @@ def test_captions_and_answers_are_what_is_seen(samples):
     for sample in itertools.chain(*samples.values()):
         rows = seen(sample)
         assert sample["caption"].decode() == arrangements.caption(rows)
-        if sample["kind"] == b"what":
-            where = dict(
-                zip(arrangements.places([len(row) for row in rows]), itertools.chain(*rows))
-            )
-            place = sample["question"].decode().removeprefix("what is at the ").rstrip("?")
-            assert sample["answer"].decode() == where[place]
+        names = [*itertools.chain(*rows)]
+        where = dict(zip(arrangements.places([len(row) for row in rows]), names))
+        texts = {
+            kind: (sample[kind]["question"].decode(), sample[kind]["answer"].decode())
+            for kind in KINDS
+        }
+        question, answer = texts["what"]
+        assert answer == where[question.removeprefix("what is at the ").rstrip("?")]
+        question, answer = texts["where"]
+        if question:
+            assert where[answer] == question.removeprefix("where is the ").rstrip("?")
+        else:
+            assert not answer and all(names.count(name) > 1 for name in names)
+        question, answer = texts["how often"]
+        asked = question.removeprefix("how often is the ").removesuffix(" shown?")
+        assert answer == TIMES[names.count(asked)]
+        assert all(texts[sample["kind"].decode()])
 
 
 def test_boxes_are_within_the_picture_and_apart(samples):
@@ -141,13 +153,13 @@ def test_kinds_of_questions(samples):
 def test_preparing_again_gives_the_same_samples(builder, samples, tmp_path):
     again = prepare_emoji_arrangements(tmp_path, "tiny", progress=False)
     for sample, other in zip(samples["train"], again.as_dataset("train"), strict=True):
-        for field, value in sample.items():
-            assert np.array_equal(value, other[field].numpy()), field
+        tf.nest.map_structure(np.testing.assert_array_equal, sample, tfds.as_numpy(other))
 
 
 def test_the_source_reads_it(builder):
     source = TFDS(builder, TEST)
-    assert set(source.columns) == {"image", "objects", "caption", "kind", "question", "answer"}
+    questions = {f"{kind}/{part}" for kind in KINDS for part in ("question", "answer")}
+    assert set(source.columns) == {"image", "objects", "caption", "kind"} | questions
     assert len(source) == 32
 
 

@@ -15,12 +15,23 @@ def parts(tmp_path_factory):
 
 
 def test_each_kind_of_question_is_tested_alone(parts):
-    kinds = {
-        part: {*source.column("kind", str.encode).as_numpy_iterator()}
-        for part, source in parts.items()
+    def asked(part, column="question"):
+        return [*parts[part].column(column, str.encode).as_numpy_iterator()]
+
+    begins = {
+        "what": b"what is",
+        "where": b"where is",
+        "how_often": b"how often",
+        "category": b"which",
     }
-    assert len(kinds["test"]) == len(kinds["train"]) == 4
-    assert all(len(kinds[part]) == 1 for part in kinds if part.startswith("test_"))
+    for kind, begin in begins.items():
+        assert all(question.startswith(begin) for question in asked(f"test_{kind}"))
+    assert len(asked("test")) == 4 * len(asked("test_what"))
+    # About every picture of training all is asked, unless everything stands there twice.
+    questions, answers = asked("train"), asked("train", "answer")
+    assert len(questions) == 4 * 48 and [*map(bool, questions)] == [*map(bool, answers)]
+    for begin in begins.values():
+        assert 40 < sum(question.startswith(begin) for question in questions) <= 48
 
 
 def test_sees_what_a_writer_of_captions_sees(parts, tmp_path, monkeypatch):
