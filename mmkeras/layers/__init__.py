@@ -41,6 +41,7 @@ from mmkeras.layers.prefix_decoder import Prefix, PrefixDecoder, PrefixDecoderSt
 from mmkeras.layers.relative_bias import RelativeBias
 from mmkeras.layers.residual import Residual
 from mmkeras.layers.rotary import GridRotaryPositions, RotaryPositions
+from mmkeras.layers.short_time_fourier import ShortTimeFourier
 from mmkeras.layers.sizes import SIZES, Size, size_of
 from mmkeras.layers.spec_augment import SpecAugment
 from mmkeras.layers.spectrogram import LogMelSpectrogram, mel_filters
@@ -98,6 +99,7 @@ __all__ = [
     "Residual",
     "RotaryPositions",
     "Sequences",
+    "ShortTimeFourier",
     "SinusoidalPositions",
     "Size",
     "SpecAugment",

@@ -85,7 +85,7 @@ def test_is_the_algorithm_frame_by_frame(frame_length, hop_length):
     noise = np.random.default_rng(0).normal(size=(1, 1_000)).astype("float32")
     log_mel = LogMelSpectrogram(**parameters)(noise)
     magnitude = np.array(layer.magnitude(log_mel)).astype("float64")[0]
-    window = layer.window.astype("float64")
+    window = layer.fourier.window.astype("float64")
 
     def overlap_add(frames):
         total = np.zeros((len(frames) - 1) * hop_length + frame_length)
@@ -99,11 +99,11 @@ def test_is_the_algorithm_frame_by_frame(frame_length, hop_length):
     seen = np.maximum(seen, 0.05 * everywhere.max())
 
     def waveform(spectra):
-        frames = np.fft.irfft(spectra, layer.fft_length)[:, :frame_length]
+        frames = np.fft.irfft(spectra, layer.fourier.fft_length)[:, :frame_length]
         return overlap_add(frames * window) / seen
 
     turns = np.outer(np.arange(len(magnitude)) * hop_length, np.arange(magnitude.shape[1]))
-    spectra, last = magnitude * np.exp(2j * np.pi * turns / layer.fft_length), 0
+    spectra, last = magnitude * np.exp(2j * np.pi * turns / layer.fourier.fft_length), 0
     for _ in range(3):
         made = spectrum(waveform(spectra), parameters)
         # The paper's own form: c = t + alpha (t - last t), of which the phase is taken.
