@@ -22,6 +22,7 @@ from mmkeras import (
     tokenizers,
     training,
     transcription,
+    vocoding,
 )
 from mmkeras.modalities import Audio, Image, Text, Words
 from mmkeras.model import MultimodalModel
@@ -39,6 +40,7 @@ from mmkeras.tasks import (
     SpeechSynthesis,
     TextGeneration,
     TokenClassification,
+    Vocoding,
 )
 from mmkeras.tokens import Tokens
 
@@ -63,6 +65,7 @@ __all__ = [
     "TextGeneration",
     "TokenClassification",
     "Tokens",
+    "Vocoding",
     "Words",
     "contracts",
     "datasets",
@@ -83,4 +86,5 @@ __all__ = [
     "tokenizers",
     "training",
     "transcription",
+    "vocoding",
 ]

@@ -58,6 +58,7 @@ RANKS = (
         "retrieval",
         "sliding_window",
         "transcription",
+        "vocoding",
     },
     {"recipes"},
     {"demo"},

@@ -8,6 +8,7 @@ from mmkeras.layers.autoregression import Sequences, Step, autoregress
 from mmkeras.layers.checkpoint import checkpointed
 from mmkeras.layers.composite import Composite, copied
 from mmkeras.layers.conformer import ConformerBlock, ConformerConvolution
+from mmkeras.layers.convnext import ConvNeXtBlock
 from mmkeras.layers.decoder import TransformerDecoder
 from mmkeras.layers.decoder_block import DecoderBlockCache, TransformerDecoderBlock
 from mmkeras.layers.durations import expand, hard_alignment, per_token_mean
@@ -60,6 +61,7 @@ from mmkeras.layers.token_embedding import TokenEmbedding
 from mmkeras.layers.token_transformer import TokenState, TokenTransformer
 from mmkeras.layers.transformer import DecodingState, Transformer
 from mmkeras.layers.variance_predictor import VariancePredictor
+from mmkeras.layers.vocoder import Vocoder, VocoderSize, VocoderSpectrum
 
 __all__ = [
     "MFCC",
@@ -73,6 +75,7 @@ __all__ = [
     "Composite",
     "ConformerBlock",
     "ConformerConvolution",
+    "ConvNeXtBlock",
     "DecoderBlockCache",
     "DecodingState",
     "DenseBias",
@@ -119,6 +122,9 @@ __all__ = [
     "TransformerStack",
     "UtteranceNormalization",
     "VariancePredictor",
+    "Vocoder",
+    "VocoderSize",
+    "VocoderSpectrum",
     "attention_weights",
     "autoregress",
     "beta_binomial_log_prior",

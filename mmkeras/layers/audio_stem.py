@@ -123,16 +123,8 @@ class AudioStem(Composite):
         Returns:
             The vectors, float [B, T, D] with T = `num_tokens(S)`, and the mask, bool [B, T].
         """
-        hop = self.spectrogram.hop_length
-        length = ops.cast(length, "int32")
-        waveform = ops.cast(waveform, "float32")
-        samples = ops.shape(waveform)[1]
-        waveform = ops.where(up_to(length, samples), waveform, 0.0)
-        # Room for one more frame, so that a frame begins at every hop, however short the waveform.
-        waveform = ops.pad(waveform, [[0, 0], [0, self.spectrogram.frame_length]])
-        values = self.spectrogram(waveform)[:, : -(-samples // hop)]
-        length = -(-length // hop)
-        mask = up_to(length, ops.shape(values)[1])
+        values, mask = self.spectrogram.of_recordings(waveform, length)
+        length = -(-ops.cast(length, "int32") // self.spectrogram.hop_length)
         if self.normalization is None:
             level = ops.mean(masked_mean(values, mask), axis=-1)[:, None, None]
             values = (values - level) / 4.0

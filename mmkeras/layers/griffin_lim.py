@@ -134,8 +134,17 @@ class GriffinLim(keras.layers.Layer):
         real, imaginary, _, _ = ops.fori_loop(0, self.iterations, improve, state)
         return self.fourier.waveform(real, imaginary, seen)
 
-    def magnitude(self, log_mel: Any) -> Any:
-        """float [B, F, M] to float32 [B, F, K], of the Fourier transform."""
+    def magnitude(self, log_mel: Any, bins: Any = None) -> Any:
+        """The magnitudes of the Fourier transform whose mel energies are nearest to those given.
+
+        Args:
+            log_mel: float [B, F, M].
+            bins: float [B, F, K], energies above 0 to begin with; None: the mean of the bands
+                around each bin.
+
+        Returns:
+            float32 [B, F, K].
+        """
         energy = ops.exp(ops.minimum(ops.cast(log_mel, "float32"), self.loudest))
         # A bin that no band sees has no energy; a band that sees no bin tells nothing.
         seen = np.maximum(self.filters.sum(axis=1), 1e-9)
@@ -146,7 +155,8 @@ class GriffinLim(keras.layers.Layer):
             ratio = energy / ops.maximum(ops.matmul(bins, self.filters), 1e-20)
             return bins * ops.matmul(ratio, to_bins)
 
-        bins = ops.matmul(energy / widths, to_bins)
+        if bins is None:
+            bins = ops.matmul(energy / widths, to_bins)
         return ops.sqrt(ops.fori_loop(0, self._UPDATES, update, bins))
 
     def num_samples(self, num_frames: Any) -> Any:

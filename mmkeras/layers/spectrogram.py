@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from mmkeras.layers.lengths import up_to
+
 
 def mel_filters(num_mels: int, fft_length: int, sample_rate: int, low_hz: float) -> np.ndarray:
     """Triangles over hertz, their corners equally spaced on the HTK mel scale.
@@ -103,6 +105,26 @@ class LogMelSpectrogram(keras.layers.Layer):
         )
         energy = ops.square(real) + ops.square(imaginary)
         return ops.log(ops.maximum(ops.matmul(energy, self.filters), 1e-6))
+
+    def of_recordings(self, waveform: Any, length: Any) -> tuple[Any, Any]:
+        """Frames that begin at every hop of a recording, the last of which see silence behind it.
+
+        Args:
+            waveform: float [B, S].
+            length: int [B], the samples that are no padding; the rest changes nothing.
+
+        Returns:
+            float32 [B, F, M] and bool [B, F], True = a frame of the recording; F is S / hop_length,
+            rounded up.
+        """
+        length = ops.cast(length, "int32")
+        waveform = ops.cast(waveform, "float32")
+        samples = ops.shape(waveform)[1]
+        waveform = ops.where(up_to(length, samples), waveform, 0.0)
+        # Room for one more frame, so that a frame begins at every hop, however short the waveform.
+        waveform = ops.pad(waveform, [[0, 0], [0, self.frame_length]])
+        frames = self(waveform)[:, : -(-samples // self.hop_length)]
+        return frames, up_to(-(-length // self.hop_length), ops.shape(frames)[1])
 
     def num_frames(self, num_samples: Any) -> Any:
         """The number of whole frames in so many samples (an int or an int tensor)."""

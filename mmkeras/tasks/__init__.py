@@ -12,6 +12,7 @@ from mmkeras.tasks.speech_recognition import SpeechRecognition
 from mmkeras.tasks.speech_synthesis import SpeechSynthesis
 from mmkeras.tasks.text_generation import TextGeneration
 from mmkeras.tasks.token_classification import TokenClassification
+from mmkeras.tasks.vocoding import Vocoding
 
 __all__ = [
     "Classification",
@@ -26,4 +27,5 @@ __all__ = [
     "SpeechSynthesis",
     "TextGeneration",
     "TokenClassification",
+    "Vocoding",
 ]

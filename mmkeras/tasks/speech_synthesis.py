@@ -26,6 +26,7 @@ from mmkeras.layers.pooling import masked_mean
 from mmkeras.layers.sizes import Size
 from mmkeras.layers.spectrogram import LogMelSpectrogram
 from mmkeras.layers.variance_predictor import VariancePredictor
+from mmkeras.layers.vocoder import VocoderSize
 from mmkeras.losses.alignment import forward_sum
 from mmkeras.modalities.audio import Audio
 from mmkeras.sound.wav import encode_pcm16
@@ -65,7 +66,9 @@ class SpeechSynthesis(Task):
     "FastPitch"). Which frames belong to which token is learned with it: each token learns what it
     sounds like so that all monotonic alignments together become likelier (their sum: Shih et al.
     2021, "RAD-TTS"), and the likeliest one gives durations to learn (Kim et al. 2020, "Glow-TTS").
-    The waveform is found by Griffin & Lim's algorithm, which has no weights.
+    The waveform is found by Griffin & Lim's algorithm, which has no weights, or by a `Vocoder` that
+    learned from recordings alone: see `Vocoding`, and `mmkeras.vocoding.with_vocoder`, which gives
+    one to a trained model. It learns nothing here.
 
     All other fields of the model say how it is to be said: a field with the speaker's name makes
     one model of several voices. Where these are absent, an average voice speaks.
@@ -73,9 +76,9 @@ class SpeechSynthesis(Task):
     A label is a recording of the text: a WAV file, its path or an array, as `Audio` takes it.
 
     Outputs, float32: `mel` [B, F, M], `num_frames` [B], `durations` (frames), `pitch` (octaves
-    above 150 Hz) and `energy` [B, T], and `errors` [B, 5], the terms of the loss. Concluded:
-    `waveform` [B, S] and `length` [B], in samples. Answer: `speech`, a WAV file of 16 bits, and
-    `seconds`.
+    above 150 Hz) and `energy` [B, T], and `errors` [B, 5], the terms of the loss; with a vocoder
+    also `waveform` [B, S]. Concluded: `waveform` [B, S] and `length` [B], in samples. Answer:
+    `speech`, a WAV file of 16 bits, and `seconds`.
 
     Args:
         audio: how recordings are read; its sample rate is that of the answer, and its length the
@@ -87,6 +90,7 @@ class SpeechSynthesis(Task):
         depth: number of Conformer blocks that make frames.
         iterations: of Griffin & Lim's algorithm.
         dropout: fraction of units dropped in training.
+        vocoder: the size of the `Vocoder` that makes the waveform; None: `GriffinLim` does.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -109,6 +113,7 @@ class SpeechSynthesis(Task):
     depth: int = 4
     iterations: int = 32
     dropout: float = 0.1
+    vocoder: VocoderSize | None = None
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
@@ -137,22 +142,22 @@ class SpeechSynthesis(Task):
         return -(-self.audio.num_samples // self.hop_length)
 
     @functools.cached_property
-    def _vocoder(self) -> GriffinLim:
+    def _griffin_lim(self) -> GriffinLim:
         """What makes waveforms of frames."""
-        return GriffinLim(**self._spectrogram, iterations=self.iterations)
+        return GriffinLim(**self.spectrogram, iterations=self.iterations)
 
     def _sounding(self, mel: Any, spoken: Any = None) -> Any:
         """The waveform of scaled frames [B, F, M], of which those that are spoken (bool) count."""
-        return self._vocoder(mel * _MEL_SCALE + _MEL_MEAN, spoken)
+        return self._griffin_lim(mel * _MEL_SCALE + _MEL_MEAN, spoken)
 
     @functools.cached_property
     def _ears(self) -> tuple[LogMelSpectrogram, FundamentalFrequency]:
         """What makes frames and pitch of waveforms."""
-        arguments = {k: v for k, v in self._spectrogram.items() if k != "num_mels"}
-        return LogMelSpectrogram(**self._spectrogram), FundamentalFrequency(**arguments)
+        arguments = {k: v for k, v in self.spectrogram.items() if k != "num_mels"}
+        return LogMelSpectrogram(**self.spectrogram), FundamentalFrequency(**arguments)
 
     @property
-    def _spectrogram(self) -> dict[str, int]:
+    def spectrogram(self) -> dict[str, int]:
         """The arguments of `LogMelSpectrogram`."""
         return {
             "sample_rate": self.audio.sample_rate,
@@ -220,9 +225,10 @@ class SpeechSynthesis(Task):
         return SpeechSynthesisHead(
             self.field,
             self.num_frames,
-            self._spectrogram,
+            self.spectrogram,
             self.depth,
             self.dropout,
+            None if self.vocoder is None else dataclasses.asdict(self.vocoder),
             name=name,
         )
 
@@ -238,14 +244,15 @@ class SpeechSynthesis(Task):
     def conclude(self, outputs: dict[str, Any]) -> dict[str, Any]:
         """The waveform, float32 [B, S] in [-1, 1], and its `length`, int32 [B]."""
         frames = ops.cast(outputs["num_frames"], "int32")
-        spoken = up_to(frames, self.num_frames)
-        mel = ops.reshape(outputs["mel"], (-1, self.num_frames, self.num_mels))
-        waveform = self._sounding(mel, spoken)
-        size = min(self.num_frames * self.hop_length, self._vocoder.num_samples(self.num_frames))
-        waveform = ops.clip(waveform[:, :size], -1.0, 1.0)
+        size = self.num_frames * self.hop_length
         length = ops.minimum(frames * self.hop_length, size)
-        within = up_to(length, size)
-        return {"waveform": ops.where(within, waveform, 0.0), "length": length}
+        if self.vocoder is None:
+            mel = ops.reshape(outputs["mel"], (-1, self.num_frames, self.num_mels))
+            waveform = self._sounding(mel, up_to(frames, self.num_frames))[:, :size]
+        else:
+            waveform = ops.reshape(outputs["waveform"], (-1, size))
+        waveform = ops.clip(waveform, -1.0, 1.0)
+        return {"waveform": ops.where(up_to(length, size), waveform, 0.0), "length": length}
 
     def decode(
         self, outputs: dict[str, tf.Tensor], origins: Tensors = NO_ORIGINS
@@ -253,9 +260,10 @@ class SpeechSynthesis(Task):
         """`speech`, string [B], WAV files of 16 bits; `seconds`, float32 [B]."""
         del origins
         frames = tf.cast(outputs["num_frames"], tf.int32)
+        said = outputs["mel" if self.vocoder is None else "waveform"]
         speech = tf.map_fn(
-            lambda said: self._recorded(*said),
-            (outputs["mel"], frames),
+            lambda row: self._recorded(*row),
+            (said, frames),
             fn_output_signature=tf.TensorSpec([], tf.string),
         )
         seconds = tf.cast(frames * self.hop_length, tf.float32) / self.audio.sample_rate
@@ -263,10 +271,11 @@ class SpeechSynthesis(Task):
 
     @functools.cached_property
     def _recorded(self) -> Any:
-        """Makes a WAV file of frames, float32 [F, M], of which the first so many (int32) count.
+        """Makes a WAV file of what was said, of which the first so many frames (int32) count.
 
-        What `conclude` makes, in the time that the speech takes and not the longest that can be
-        said. A graph, because the vocoder's many small steps are slow outside of one.
+        What `conclude` makes of frames, float32 [F, M], in the time that the speech takes and not
+        the longest that can be said. A graph, because the vocoder's many small steps are slow
+        outside of one. With a vocoder of its own, the head has already made the waveform.
         """
 
         def recorded(mel: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
@@ -275,6 +284,10 @@ class SpeechSynthesis(Task):
             waveform = waveform[0, : count * self.hop_length]
             return encode_pcm16(waveform, self.audio.sample_rate)
 
+        if self.vocoder is not None:
+            return lambda waveform, count: encode_pcm16(
+                waveform[: count * self.hop_length], self.audio.sample_rate
+            )
         frames = tf.TensorSpec([None, self.num_mels], tf.float32)
         return tf.function(recorded, input_signature=[frames, tf.TensorSpec([], tf.int32)])
 
@@ -343,6 +356,7 @@ class SpeechSynthesisHead(keras.layers.Layer):
         spectrogram: arguments of `LogMelSpectrogram`.
         depth: number of Conformer blocks that make frames.
         dropout: fraction of units dropped in training.
+        vocoder: arguments of `VocoderSize`; None: the head makes no waveform.
     """
 
     def __init__(
@@ -352,6 +366,7 @@ class SpeechSynthesisHead(keras.layers.Layer):
         spectrogram: Mapping[str, Any],
         depth: int,
         dropout: float = 0.0,
+        vocoder: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -361,11 +376,18 @@ class SpeechSynthesisHead(keras.layers.Layer):
             "spectrogram": dict(spectrogram),
             "depth": depth,
             "dropout": dropout,
+            "vocoder": None if vocoder is None else dict(vocoder),
         }
         self.spectrogram = LogMelSpectrogram(**spectrogram, name="spectrogram")
         self.frequency = FundamentalFrequency(
             **{k: v for k, v in spectrogram.items() if k != "num_mels"}, name="frequency"
         )
+
+        self.vocoder = None
+        if vocoder is not None:
+            self.vocoder = VocoderSize(**vocoder).vocoder(spectrogram)
+            # It learns from true frames: see `Vocoding`.
+            self.vocoder.trainable = False
 
     def build(self, tokens_shape: Mapping[str, Tokens], hints_shape: Any = None) -> None:
         config, policy = self.config, self.dtype_policy
@@ -399,6 +421,8 @@ class SpeechSynthesisHead(keras.layers.Layer):
         self.stack.build((None, None, width))
         self.mel = dense("mel", mels)
         self.mel.build((None, None, width))
+        if self.vocoder is not None:
+            self.vocoder.build((None, None, mels))
 
     def call(
         self,
@@ -427,7 +451,8 @@ class SpeechSynthesisHead(keras.layers.Layer):
             mel = self._frames(values, said, lasting, count, training)
         else:
             mel, said, lasting, errors = self._told(values, mask, predicted, hints, training)
-        return {
+        made = {} if self.vocoder is None else {"waveform": self._waveform(mel, lasting)}
+        return made | {
             "mel": mel,
             "num_frames": ops.cast(lasting, "float32"),
             "durations": ops.cast(said.durations, "float32"),
@@ -446,6 +471,14 @@ class SpeechSynthesisHead(keras.layers.Layer):
         mask = up_to(lasting, count)
         frames = self.stack(frames, attention_mask=mask, training=training)
         return ops.where(mask[..., None], ops.cast(self.mel(frames), "float32"), 0.0)
+
+    def _waveform(self, mel: Any, lasting: Any) -> Any:
+        """float32 [B, F · hop], silent behind what is said."""
+        count = ops.shape(mel)[1]
+        waveform = self.vocoder(mel * _MEL_SCALE + _MEL_MEAN, up_to(lasting, count))
+        hop = self.spectrogram.hop_length
+        within = up_to(lasting * hop, count * hop)
+        return ops.where(within, waveform[:, : count * hop], 0.0)
 
     def _told(
         self, values: Any, mask: Any, predicted: Mapping[str, Any], hints: Any, training: Any
@@ -492,7 +525,7 @@ class SpeechSynthesisHead(keras.layers.Layer):
         self, tokens: Mapping[str, Tokens], hints: Any = None, training: bool | None = None
     ) -> Any:
         batch, count = tokens[self.config["field"]].mask.shape
-        shapes = {
+        shapes = ({} if self.vocoder is None else {"waveform": (batch, None)}) | {
             "mel": (batch, None, self.config["spectrogram"]["num_mels"]),
             "num_frames": (batch,),
             **dict.fromkeys(("durations", "pitch", "energy"), (batch, count)),

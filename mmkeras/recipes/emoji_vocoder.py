@@ -1,0 +1,48 @@
+"""A vocoder learns the voices of a woman and a man from recordings alone.
+
+mmkeras train emoji_vocoder --out runs/emoji_vocoder
+"""
+
+from collections.abc import Mapping
+
+from mmkeras.contracts import Source
+from mmkeras.datasets.emoji_speech import prepare
+from mmkeras.encoders import LogMelFrames
+from mmkeras.fusions import Late
+from mmkeras.modalities import Audio
+from mmkeras.model import MultimodalModel
+from mmkeras.sources import TFDS
+from mmkeras.tasks import Vocoding
+from mmkeras.training import Recipe
+
+
+def sources() -> Mapping[str, Source]:
+    """The embedded speech of two voices, made on first use."""
+    builder = prepare(config="two_voices")
+    return {part: TFDS(builder, part) for part in ("train", "validation", "test")}
+
+
+def model(train: Source) -> MultimodalModel:
+    """Frames reach the vocoder as they are, those that `SpeechSynthesis` makes by default."""
+    del train
+    # Neither another room nor another speed: what is learned is these voices.
+    speech = Audio(seconds=3.0, gain_db=6.0, delay_s=0.1, speed=0.0, min_snr_db=None)
+    task = Vocoding(speech, field="speech")
+    return MultimodalModel(
+        fields={"speech": speech},
+        tasks={"sound": task},
+        encoders={"speech": LogMelFrames(**task.spectrogram)},
+        fusion=Late(task.num_mels),
+    )
+
+
+recipe = Recipe(
+    name="emoji_vocoder",
+    sources=sources,
+    model=model,
+    epochs=6,
+    batch_size=16,
+    learning_rate=2e-3,
+    weight_decay=0.01,
+    pipeline={"buckets": {"speech": [14_000, 18_000, 24_000]}},
+)

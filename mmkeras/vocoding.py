@@ -1,0 +1,84 @@
+"""A trained vocoder speaks for a model that says texts."""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from mmkeras.model import MultimodalModel
+from mmkeras.tasks import SpeechSynthesis, Vocoding
+
+
+def with_vocoder(model: MultimodalModel, trained: MultimodalModel) -> MultimodalModel:
+    """A copy of a model, in which a vocoder that was trained by itself makes the waveforms.
+
+    What the model says is the same, sounds as the vocoder makes it, and is saved and exported with
+    it. The vocoder should have learned from such voices.
+
+    Args:
+        model: has a task `SpeechSynthesis`.
+        trained: has a task `Vocoding` of the same frames.
+
+    Returns:
+        The new model, not compiled.
+
+    Raises:
+        ValueError: a model has no such task, or several, or their frames differ.
+
+    Example:
+
+    >>> from mmkeras import SpeechSynthesis, Text, Vocoding
+    >>> from mmkeras.encoders import LogMelFrames
+    >>> from mmkeras.fusions import Late
+    >>> from mmkeras.layers import VocoderSize
+    >>> from mmkeras.modalities import Audio
+    >>> frames = {"num_mels": 8, "frame_s": 0.02, "hop_s": 0.01}
+    >>> speech = SpeechSynthesis(Audio.tiny(), depth=1, **frames)
+    >>> model = MultimodalModel({"text": Text.tiny()}, {"speech": speech}, size="tiny")
+    >>> sound = Vocoding(Audio.tiny(), vocoder=VocoderSize(dim=8, depth=1), **frames)
+    >>> vocoder = MultimodalModel(
+    ...     {"speech": Audio.tiny()},
+    ...     {"sound": sound},
+    ...     encoders={"speech": LogMelFrames(**sound.spectrogram)},
+    ...     fusion=Late(8),
+    ... )
+    >>> with_vocoder(model, vocoder).tasks["speech"].vocoder.dim
+    8
+    """
+    name, speech = _only(model, SpeechSynthesis)
+    source, sound = _only(trained, Vocoding)
+    if speech.spectrogram != sound.spectrogram:
+        raise ValueError(
+            f"the vocoder learned to make waveforms of the frames {sound.spectrogram}, and task "
+            f"{name!r} makes the frames {speech.spectrogram}; train a Vocoding with these."
+        )
+    config = model.get_config()
+    changed = dataclasses.replace(speech, vocoder=sound.vocoder)
+    config["tasks"][name] = keras.saving.serialize_keras_object(changed)
+    speaking = type(model).from_config(config)
+    for old, new in zip(_others(model, name), _others(speaking, name), strict=True):
+        new.assign(old)
+    _vocoder(speaking, name).set_weights(_vocoder(trained, source).get_weights())
+    return speaking
+
+
+def _only(model: MultimodalModel, kind: type) -> tuple[str, Any]:
+    """The name of the one task of a kind, and the task."""
+    found = [(name, task) for name, task in model.tasks.items() if isinstance(task, kind)]
+    if len(found) != 1:
+        raise ValueError(
+            f"the model needs one task {kind.__name__}; it has the tasks {list(model.tasks)}."
+        )
+    return found[0]
+
+
+def _vocoder(model: MultimodalModel, task: str) -> Any:
+    """That of a task's head; None where it has none."""
+    return model.get_layer(task).vocoder
+
+
+def _others(model: MultimodalModel, task: str) -> list[Any]:
+    """All weights but those of a task's vocoder."""
+    vocoder = _vocoder(model, task)
+    own = {id(weight) for weight in (vocoder.weights if vocoder is not None else ())}
+    return [weight for weight in model.weights if id(weight) not in own]
