@@ -1,6 +1,14 @@
 """A vocoder learns the voices of a woman and a man from recordings alone.
 
 mmkeras train emoji_vocoder --out runs/emoji_vocoder
+
+Measured on 2 cores that other work kept busy, in one run: 9.3 minutes of CPU time. 192 recordings
+that are held out, made again from their spectrograms, by `benchmarks/vocoders.py`: the magnitudes
+of their Fourier transforms differ by 0.130 of their norm (Griffin & Lim's algorithm of 32 rounds:
+0.258), mel-cepstral distortion is 0.82 dB (0.95), at 0.023 s of CPU time a second of speech
+(0.040). `pocketsphinx`, which may hear these names alone, has a word error rate of 0.029 (0.047).
+
+`mmkeras.vocoding.with_vocoder` gives what was learned to a model of `emoji_voices`.
 """
 
 from collections.abc import Mapping

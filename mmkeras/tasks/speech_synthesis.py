@@ -383,7 +383,7 @@ class SpeechSynthesisHead(keras.layers.Layer):
             **{k: v for k, v in spectrogram.items() if k != "num_mels"}, name="frequency"
         )
 
-        self.vocoder = None
+        self.vocoder: Any = None
         if vocoder is not None:
             self.vocoder = VocoderSize(**vocoder).vocoder(spectrogram)
             # It learns from true frames: see `Vocoding`.

@@ -185,7 +185,7 @@ class VocodingHead(keras.layers.Layer):
             "vocoder": dict(vocoder),
         }
         self.vocoder = VocoderSize(**vocoder).vocoder(spectrogram)
-        self.projection: keras.layers.Layer | None = None
+        self.projection: Any = None
 
     def build(self, tokens_shape: Mapping[str, Tokens]) -> None:
         width, mels = tokens_shape[self.config["field"]].values[-1], self.vocoder.config["num_mels"]
