@@ -5,8 +5,10 @@
 
 Beside the recording: the mean difference of its log-mel energies, mel-cepstral distortion, and the
 spectral convergence of its magnitudes, which are finer than the mel bands; and how many names
-`pocketsphinx` takes for another name, of those whose words are all in its dictionary. Needs
-`pip install pocketsphinx`. The table goes to `benchmarks/results/vocoders.md`.
+`pocketsphinx` takes for another name, of those whose words are all in its dictionary. It is wrong
+more often on eSpeak NG's recordings, whose pauses are without any sound, than on copies that have a
+little noise there. Needs `pip install pocketsphinx`. The table goes to
+`benchmarks/results/vocoders.md`.
 """
 
 import argparse
