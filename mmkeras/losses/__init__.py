@@ -10,7 +10,7 @@ from mmkeras.losses.cross_entropy import (
 )
 from mmkeras.losses.ctc import alignable, ctc_loss
 from mmkeras.losses.huber import huber
-from mmkeras.losses.spectral import log_magnitude_error, multi_resolution_stft, turn_error
+from mmkeras.losses.spectral import log_magnitude_error, turn_error
 from mmkeras.losses.uncertainty import uncertainty_weighted
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "info_nce",
     "log_magnitude_error",
     "masked_cross_entropy",
-    "multi_resolution_stft",
     "pairwise_sigmoid",
     "turn_error",
     "uncertainty_weighted",

@@ -1,68 +1,12 @@
-"""How far a sound, or what is predicted of its spectrum, is from a recording."""
+"""How far what is predicted of a sound's spectrum is from a recording."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from keras import ops
 
-from mmkeras.layers.lengths import up_to
-from mmkeras.layers.short_time_fourier import ShortTimeFourier
-
 #: What is quieter counts as so loud: -80 dB of a full tone under a window of 50 ms at 16 kHz.
 _QUIETEST = 1e-2
-
-
-def multi_resolution_stft(
-    target: Any,
-    waveform: Any,
-    length: Any,
-    resolutions: Sequence[tuple[int, int]] = ((600, 120), (1200, 240), (240, 50)),
-) -> Any:
-    """How far the magnitudes of a sound are from a recording's, whatever their phases are.
-
-    The mean, over windows of several lengths, of the spectral convergence |A - B| / |A| (norms of
-    all frames) and of the mean |ln A - ln B|, with A the recording's magnitudes. No window alone
-    sees both when and how high something sounds.
-
-    Source: Yamamoto et al. 2020, "Parallel WaveGAN", equations 4 to 6; the windows of table 1, in
-    samples, with Fourier transforms as long as the next power of two.
-
-    Args:
-        target: float [B, S], the recording.
-        waveform: float [B, S].
-        length: int [B], the samples that count; the others are taken for silence.
-        resolutions: (frame length, hop length) each, in samples.
-
-    Returns:
-        float32 [B]; 0 where no sample counts.
-
-    Example:
-
-    >>> sound = np.sin(np.arange(2000) / 5).astype("float32")[None]
-    >>> same, shifted, quieter = (
-    ...     float(multi_resolution_stft(sound[:, 100:-100], other, np.array([1800]))[0])
-    ...     for other in (sound[:, 100:-100], sound[:, 105:-95], 0.5 * sound[:, 100:-100])
-    ... )
-    >>> same, shifted < 0.25, quieter > 0.5
-    (0.0, True, True)
-    """
-    there = up_to(ops.cast(length, "int32"), ops.shape(target)[1])
-    target, waveform = (
-        ops.where(there, ops.cast(sound, "float32"), 0.0) for sound in (target, waveform)
-    )
-    total = 0.0
-    for frame_length, hop_length in resolutions:
-        fourier = ShortTimeFourier(frame_length, hop_length)
-        true, made = (_magnitude(fourier, sound) for sound in (target, waveform))
-        # Frames begin so far ahead that the first sample is seen as often as others.
-        begins = ops.arange(ops.shape(true)[1], dtype="int32") * hop_length - frame_length
-        counts = begins[None] < ops.cast(length, "int32")[:, None]
-        far = ops.sqrt(ops.sum(ops.square(true - made), axis=(1, 2)) + 1e-14)
-        near = ops.sqrt(ops.sum(ops.square(true), axis=(1, 2)))
-        logs = ops.mean(ops.abs(_log(true) - _log(made)), axis=-1)
-        total = total + (far - 1e-7) / ops.maximum(near, 1e-5) + _mean(logs, counts)
-    return total / len(resolutions)
 
 
 def log_magnitude_error(magnitude: Any, log_magnitude: Any, frame_mask: Any) -> Any:
@@ -110,6 +54,7 @@ def turn_error(real: Any, imaginary: Any, turn: Any, frame_mask: Any, hop_length
 
     Example:
 
+    >>> from mmkeras.layers import ShortTimeFourier
     >>> tone = np.sin(2 * np.pi * 8 / 64 * np.arange(320)).astype("float32")[None]
     >>> real, imaginary = map(np.array, ShortTimeFourier(64, 16).spectrum(tone))
     >>> turn = np.zeros_like(real) + 2 * np.pi * 16 / 64 * (8 - np.arange(33, dtype="float32"))
@@ -135,16 +80,6 @@ def turn_error(real: Any, imaginary: Any, turn: Any, frame_mask: Any, hop_length
     weights = ops.where(both, ops.sqrt(ops.sqrt(size)), 0.0)
     total = ops.sum(weights, axis=(1, 2))
     return ops.sum(wrong * weights, axis=(1, 2)) / ops.maximum(total, 1e-6)
-
-
-def _magnitude(fourier: ShortTimeFourier, waveform: Any) -> Any:
-    """float32 [B, F, K], of frames that begin before the sound and end behind it."""
-    length, hop = fourier.frame_length, fourier.hop_length
-    samples = ops.shape(waveform)[1]
-    frames = -(-(samples + length) // hop) + 1
-    behind = fourier.num_samples(frames) - samples - length
-    real, imaginary = fourier.spectrum(ops.pad(waveform, [[0, 0], [length, behind]]))
-    return ops.sqrt(ops.square(real) + ops.square(imaginary) + 1e-14)
 
 
 def _log(magnitude: Any) -> Any:

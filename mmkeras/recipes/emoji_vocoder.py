@@ -7,8 +7,8 @@ that are held out, made again from their spectrograms, by `benchmarks/vocoders.p
 of their Fourier transforms differ by 0.130 of their norm (Griffin & Lim's algorithm of 32 rounds:
 0.258), mel-cepstral distortion is 0.82 dB (0.95), at 0.023 s of CPU time a second of speech
 (0.040). `pocketsphinx`, which may hear these names alone, has a word error rate of 0.029 (0.047);
-on the recordings themselves 0.053 if noise of deviation 0.0003 is added, and 0.256 as they are,
-because their pauses are without any sound.
+on the recordings themselves 0.053 with a little noise, and 0.256 as they are, because their pauses
+are without any sound.
 
 `mmkeras.vocoding.with_vocoder` gives what was learned to a model of `emoji_voices`. What that says
 is then voiced where it should not be, or the reverse, in 0.231 instead of 0.276 of the frames (96

@@ -6,8 +6,9 @@ Measured on 2 cores that other work kept busy, in one run: 29 minutes of CPU tim
 that are held out, by `benchmarks/speech_synthesis.py`: mel-cepstral distortion 5.5 dB from
 eSpeak NG's own rendering, pitch off by 173 cents (root mean square), durations 0.90 of eSpeak's.
 `pocketsphinx`, which knows nothing of either and may hear these names alone, has a word error rate
-of 0.431 on them and of 0.331 on eSpeak NG (0.15 apart at the most was the aim). 22 times real time
-by the clock (20 was the aim).
+of 0.452 on them and of 0.071 on eSpeak NG, both with a little noise (0.15 apart at the most was the
+aim). Without, it has 0.431 and 0.331: pauses of eSpeak NG are without any sound, which confuses it.
+28 times real time by the clock (20 was the aim).
 """
 
 import dataclasses

@@ -4,78 +4,9 @@ import numpy as np
 import pytest
 
 from mmkeras.layers import ShortTimeFourier
-from mmkeras.losses import log_magnitude_error, multi_resolution_stft, turn_error
+from mmkeras.losses import log_magnitude_error, turn_error
 
 RNG = np.random.default_rng(0)
-
-
-def magnitudes(sound, length, hop):
-    """[F, K], of frames that begin before the sound, until all of it was seen."""
-    count = -(-(len(sound) + length) // hop) + 1
-    padded = np.zeros((count - 1) * hop + length)
-    padded[length : length + len(sound)] = sound
-    window = np.hanning(length + 1)[:-1]
-    frames = [padded[t * hop : t * hop + length] * window for t in range(count)]
-    return np.abs(np.fft.rfft(frames, 2 ** int(np.ceil(np.log2(length)))))
-
-
-def yamamoto(true, made, length, hop):
-    true, made = magnitudes(true, length, hop), magnitudes(made, length, hop)
-    convergence = np.linalg.norm(true - made) / np.linalg.norm(true)
-    begins = np.arange(len(true)) * hop - length
-    logs = np.log(np.maximum(true, 1e-2)) - np.log(np.maximum(made, 1e-2))
-    return convergence, np.abs(logs).mean(axis=1), begins
-
-
-@pytest.mark.parametrize("resolutions", [((64, 20),), ((60, 12), (120, 24), (24, 5))])
-def test_multi_resolution_stft_is_numpys(resolutions):
-    target, waveform = RNG.normal(size=(2, 3, 500)).astype("float32")
-    lengths = np.array([500, 300, 1])
-    loss = np.array(multi_resolution_stft(target, waveform, lengths, resolutions))
-    for row, length in enumerate(lengths):
-        inside = np.arange(500) < length
-        expected = []
-        for frame, hop in resolutions:
-            convergence, logs, begins = yamamoto(
-                target[row] * inside, waveform[row] * inside, frame, hop
-            )
-            expected.append(convergence + logs[begins < length].mean())
-        assert loss[row] == pytest.approx(np.mean(expected), rel=2e-3)
-
-
-def test_multi_resolution_stft_is_torchs_inside_the_sound():
-    torch = pytest.importorskip("torch")
-    target, waveform = RNG.normal(size=(2, 1_000)).astype("float32")
-    # Ends of silence, so that no frame is cut.
-    target, waveform = (np.pad(sound, 200) for sound in (target, waveform))
-    spectra = [
-        torch.stft(
-            torch.tensor(sound),
-            128,
-            32,
-            128,
-            torch.hann_window(128),
-            center=False,
-            return_complex=True,
-        ).abs()
-        for sound in (target, waveform)
-    ]
-    convergence = torch.linalg.norm(spectra[0] - spectra[1]) / torch.linalg.norm(spectra[0])
-    length = np.array([1_400])
-    logs = [spectrum.clamp(min=1e-2).log() for spectrum in spectra]
-    # 200 samples in front are no whole number of hops: frames lie elsewhere, and means are near.
-    expected = float(convergence + (logs[0] - logs[1]).abs().sum() / 65 / 44)
-    loss = np.array(multi_resolution_stft(target[None], waveform[None], length, ((128, 32),)))
-    assert loss[0] == pytest.approx(expected, rel=0.1)
-
-
-def test_what_is_behind_the_length_changes_nothing():
-    target, waveform = RNG.normal(size=(2, 1, 500)).astype("float32")
-    inside = np.arange(500) < 300
-    loss = multi_resolution_stft(target, waveform, [300], ((64, 20),))
-    hidden = multi_resolution_stft(target * inside, waveform * inside, [300], ((64, 20),))
-    np.testing.assert_array_equal(loss, hidden)
-    assert float(multi_resolution_stft(target, waveform, [0], ((64, 20),))[0]) < 1e-3
 
 
 def test_log_magnitudes_count_where_frames_do():
