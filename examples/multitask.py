@@ -34,8 +34,9 @@ def main(epochs: int = emoji_tasks.recipe.epochs, config: str = "full") -> Path:
         # The last subset holds all fields that the data of this task has.
         scores = [*mm.evaluation.evaluate_subsets(model, test).values()][-1]
         scores |= mm.evaluation.evaluate_scores(model, test).get(task, {})
-        measures = (f"{name} {value:.3f}" for name, value in scores.items() if value == value)
-        print(f"{task}: {', '.join(measures)}")
+        # Measures of each class by itself are left out.
+        single = {name: value for name, value in scores.items() if not isinstance(value, dict)}
+        print(f"{task}:", ", ".join(f"{name} {value:.3f}" for name, value in single.items()))
 
     samples = {
         task: _first(parts[f"test_{task}"], emoji_tasks.SHARES[task]) for task in model.tasks
