@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from mmkeras.contracts.task import task_of
 from mmkeras.model import MultimodalModel
 from mmkeras.tasks import SpeechSynthesis, Vocoding
 
@@ -45,8 +46,8 @@ def with_vocoder(model: MultimodalModel, trained: MultimodalModel) -> Multimodal
     >>> with_vocoder(model, vocoder).tasks["speech"].vocoder.dim
     8
     """
-    name, speech = _only(model, SpeechSynthesis)
-    source, sound = _only(trained, Vocoding)
+    name, source = task_of(SpeechSynthesis, model.tasks), task_of(Vocoding, trained.tasks)
+    speech, sound = model.tasks[name], trained.tasks[source]
     if speech.spectrogram != sound.spectrogram:
         raise ValueError(
             f"the vocoder learned to make waveforms of the frames {sound.spectrogram}, and task "
@@ -60,16 +61,6 @@ def with_vocoder(model: MultimodalModel, trained: MultimodalModel) -> Multimodal
         new.assign(old)
     _vocoder(speaking, name).set_weights(_vocoder(trained, source).get_weights())
     return speaking
-
-
-def _only(model: MultimodalModel, kind: type) -> tuple[str, Any]:
-    """The name of the one task of a kind, and the task."""
-    found = [(name, task) for name, task in model.tasks.items() if isinstance(task, kind)]
-    if len(found) != 1:
-        raise ValueError(
-            f"the model needs one task {kind.__name__}; it has the tasks {list(model.tasks)}."
-        )
-    return found[0]
 
 
 def _vocoder(model: MultimodalModel, task: str) -> Any:

@@ -109,9 +109,9 @@ def test_what_does_not_fit_is_refused(models):
         ValueError, match=r"learned to make waveforms of the frames .*'num_mels': 9"
     ):
         with_vocoder(model, vocoder(num_mels=9))
-    with pytest.raises(ValueError, match=r"needs one task Vocoding; it has .*\['speech'\]"):
+    with pytest.raises(ValueError, match=r"has 0 tasks Vocoding, of \['speech'\]"):
         with_vocoder(model, model)
-    with pytest.raises(ValueError, match="needs one task SpeechSynthesis"):
+    with pytest.raises(ValueError, match="has 0 tasks SpeechSynthesis"):
         with_vocoder(trained, trained)
     with pytest.raises(ValueError, match="would have to be made anew"):
         model.set_task("speech", vocoder=SIZE)
