@@ -99,8 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     transcribe.add_argument("model", help="a .keras file with a task SpeechRecognition")
     transcribe.add_argument("recordings", nargs="*", metavar="FILE", help="paths of recordings")
     transcribe.add_argument("--task", help="which, if the model has several SpeechRecognition")
-    transcribe.add_argument("--overlap", type=float, default=1.0, metavar="SECONDS",
-                            help="of what the model hears at once (%(default)s)")  # fmt: skip
+    transcribe.add_argument("--overlap", type=float, metavar="SECONDS",
+                            help="of what the model hears at once (1, or half of it)")  # fmt: skip
     transcribe.add_argument("--json", action="store_true",
                             help="print JSON, with the words' times")  # fmt: skip
     _add_table(transcribe)
@@ -181,6 +181,7 @@ def _train(given: argparse.Namespace) -> None:
 
 def _evaluate(given: argparse.Namespace) -> None:
     from mmkeras import recipes
+    from mmkeras.evaluation.lacking import lacking
     from mmkeras.sources import Table
 
     if (given.recipe is None) == (given.table is None):
@@ -195,6 +196,9 @@ def _evaluate(given: argparse.Namespace) -> None:
                 f"recipe {given.recipe} has no part {given.part!r}; it has {[*parts]}."
             )
         source = parts[given.part]
+    if absent := lacking(model, source):
+        columns = list(source.columns)
+        print(f"Left out: there are no columns for {absent}, but {columns}.", file=sys.stderr)
     scores = _scores(model, source, given.on_error)
     if given.json:
         print(json.dumps({" + ".join(subset): _numbers(row) for subset, row in scores.items()}))

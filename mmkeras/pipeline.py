@@ -131,6 +131,8 @@ def pipeline(
     tasks = tasks or {}
     without = _left_out(fields, tasks, without)
     used = [field for field in _used(fields, only) if field not in without]
+    if not used:
+        raise ValueError(f"without must leave at least one of the fields {_used(fields, only)}.")
     asked = [task for task in tasks if task not in without]
     pointed = sorted({*(origins or ()), *pointed_into(tasks)})
     reader = _Reader(source, fields, used, tasks, asked, pointed, on_error, max_bad)
@@ -189,8 +191,6 @@ def _left_out(
             f"without names {unknown}; there are the fields {list(fields)} and the tasks "
             f"{list(tasks)}."
         )
-    if set(fields) <= set(without):
-        raise ValueError(f"without must leave at least one of the fields {list(fields)}.")
     return without
 
 

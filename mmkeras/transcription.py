@@ -160,7 +160,8 @@ class Transcriber:
     Args:
         model: a model with the task `SpeechRecognition` about an `Audio`; if it has other fields,
             which are absent, with a fusion that leaves fields apart. Its other tasks are not asked.
-        overlap_s: seconds that two windows share; at least what a word takes.
+        overlap_s: seconds that two windows share, at least what a word takes; None: one second,
+            or half of what the model hears at once if that is less.
         batch_size: windows in one forward pass.
         task: the name of its task; None: the one `SpeechRecognition` that it has.
 
@@ -179,7 +180,7 @@ class Transcriber:
     def __init__(
         self,
         model: MultimodalModel,
-        overlap_s: float = 1.0,
+        overlap_s: float | None = None,
         batch_size: int = 8,
         task: str | None = None,
     ):
@@ -188,6 +189,8 @@ class Transcriber:
         self.audio, self.step_s = model.fields[self.field], model.encoders[self.field].step_s
         check_count("batch_size", batch_size)
         self.batch_size = batch_size
+        if overlap_s is None:
+            overlap_s = min(1.0, self.audio.seconds / 2)
         # Both in steps.
         self._window = self.audio.num_samples // self._step
         self._shared = self._window
@@ -250,7 +253,7 @@ class Transcriber:
 def transcribe(
     model: MultimodalModel,
     recording: Any,
-    overlap_s: float = 1.0,
+    overlap_s: float | None = None,
     batch_size: int = 8,
     task: str | None = None,
 ) -> dict[str, Any]:

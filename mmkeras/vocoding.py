@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from mmkeras.contracts.task import task_of
+from mmkeras.encoders import LogMelFrames
 from mmkeras.model import MultimodalModel
 from mmkeras.tasks import SpeechSynthesis, Vocoding
 
@@ -52,6 +53,16 @@ def with_vocoder(model: MultimodalModel, trained: MultimodalModel) -> Multimodal
         raise ValueError(
             f"the vocoder learned to make waveforms of the frames {sound.spectrogram}, and task "
             f"{name!r} makes the frames {speech.spectrogram}; train a Vocoding with these."
+        )
+    frames = trained.encoders[sound.field]
+    heard = isinstance(frames, LogMelFrames) and frames.spectrogram.config.items() >= (
+        sound.spectrogram.items()
+    )
+    if not heard or trained.get_layer(source).projection is not None:
+        raise ValueError(
+            "the vocoder did not learn from log-mel frames as they are; train it with "
+            f"encoders={{{sound.field!r}: LogMelFrames(**task.spectrogram)}} and the fusion "
+            f"Late({sound.num_mels})."
         )
     config = model.get_config()
     changed = dataclasses.replace(speech, vocoder=sound.vocoder)

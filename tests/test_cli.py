@@ -40,8 +40,12 @@ def trained(folder):
 
 def test_train_evaluate_predict_export(folder, trained, capsys):
     assert cli.main(["evaluate", trained, "--table", str(folder / "pets.csv"), "--json"]) == 0
-    scores = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert scores["note + photo"]["kind_accuracy"] > 0.9
+    told = capsys.readouterr()
+    scores = json.loads(told.out.splitlines()[-1])
+    assert scores["note + photo"]["kind_accuracy"] > 0.9 and "Left out" not in told.err
+    (folder / "notes.csv").write_text("note,kind\na cat,0\nthe dog,1\n")
+    assert cli.main(["evaluate", trained, "--table", str(folder / "notes.csv")]) == 0
+    assert "no columns for ['photo'], but ['note', 'kind']" in capsys.readouterr().err
 
     assert cli.main(["predict", trained, f"photo={folder / '1.png'}", "note=a dog"]) == 0
     assert capsys.readouterr().out.startswith("kind: 1\n")
@@ -184,14 +188,13 @@ def test_recordings_longer_than_the_model_hears_are_written_down(tmp_path, capsy
         (tmp_path / name).write_bytes(wav.encode(samples, 8_000))
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
     command = ["transcribe", str(tmp_path / "model.keras")]
-    little = ["--overlap", "0.5"]
 
-    assert cli.main([*command, str(tmp_path / "short.wav"), *little]) == 0
+    assert cli.main([*command, str(tmp_path / "short.wav")]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'short.wav'}\ta\n"
 
     table = tmp_path / "calls.csv"
     table.write_text("id,speech\n1,long.wav\n2,broken.wav\n3,missing.wav\n")
-    assert cli.main([*command, "--table", str(table), "--json", *little]) == 1
+    assert cli.main([*command, "--table", str(table), "--json"]) == 1
     told = capsys.readouterr()
     (heard,) = [json.loads(line) for line in told.out.splitlines()]
     assert heard["recording"] == "long.wav"
@@ -199,14 +202,14 @@ def test_recordings_longer_than_the_model_hears_are_written_down(tmp_path, capsy
     assert word["text"] == "a" and word["end_s"] == pytest.approx(2.5, abs=0.1)
     assert "calls.csv, row 2, speech 'broken.wav': " in told.err
 
-    assert cli.main([*command, "--table", str(table), "--on-error", "skip", *little]) == 0
+    assert cli.main([*command, "--table", str(table), "--on-error", "skip"]) == 0
     told = capsys.readouterr()
     assert told.out == "long.wav\ta\n" and told.err.count("Left out: calls.csv, row ") == 2
 
     for more, message in (
         ([], "recordings or a --table"),
         ([str(table), "--table", str(table)], "recordings or a --table"),
-        ([str(tmp_path / "broken.wav"), "--on-error", "skip", *little], "none of the recordings"),
+        ([str(tmp_path / "broken.wav"), "--on-error", "skip"], "none of the recordings"),
         ([str(tmp_path / "short.wav"), "--overlap", "1"], "overlap_s must be in [0, 1.0)"),
     ):
         assert cli.main([*command, *more]) == 1

@@ -109,6 +109,13 @@ def test_what_does_not_fit_is_refused(models):
         ValueError, match=r"learned to make waveforms of the frames .*'num_mels': 9"
     ):
         with_vocoder(model, vocoder(num_mels=9))
+    task = trained.tasks["sound"]
+    longer = LogMelFrames(**task.spectrogram | {"frame_length": 200})
+    other = mm.MultimodalModel(
+        {"speech": AUDIO}, {"sound": task}, encoders={"speech": longer}, fusion=Late(12)
+    )
+    with pytest.raises(ValueError, match="did not learn from log-mel frames as they are"):
+        with_vocoder(model, other)
     with pytest.raises(ValueError, match=r"has 0 tasks Vocoding, of \['speech'\]"):
         with_vocoder(model, model)
     with pytest.raises(ValueError, match="has 0 tasks SpeechSynthesis"):

@@ -300,10 +300,8 @@ def task_of(kind: type[Task], tasks: Mapping[str, Task], name: str | None = None
             f"{list(tasks)}."
         )
     if name is None and len(found) != 1:
-        remedy = "name one of them" if found else "another model is needed"
-        raise ValueError(
-            f"the model has {len(found)} tasks {kind.__name__}, of {list(tasks)}; {remedy}."
-        )
+        told = f"{found}; name one of them" if found else f"of {list(tasks)}"
+        raise ValueError(f"the model has {len(found)} tasks {kind.__name__}, {told}.")
     return name or found[0]
 
 

@@ -1,17 +1,20 @@
 """`lacking`: what of a model a source cannot measure."""
 
+from collections.abc import Collection
+
 from mmkeras.contracts import Source
 from mmkeras.model import MultimodalModel
 
 
-def lacking(model: MultimodalModel, source: Source) -> list[str]:
-    """The fields and tasks of a model that a source has no column for.
+def lacking(model: MultimodalModel, source: Source, without: Collection[str] = ()) -> list[str]:
+    """The fields and tasks of a model that a source has no column for, and those left out anyway.
 
     A model of several tasks is often measured by data of one of them alone.
 
     Args:
         model: the model.
         source: the samples.
+        without: fields and tasks to leave out, whether or not there are columns.
 
     Raises:
         KeyError: none of the fields, or none of the tasks, is there.
@@ -26,12 +29,15 @@ def lacking(model: MultimodalModel, source: Source) -> list[str]:
     >>> lacking(model, Table([{"body": "good", "stars": 5}]))
     ['title', 'age']
     """
-    fields = [field for field in model.fields if field not in source.columns]
-    # A task without labels needs no column, but what it points into.
+    without = {without} if isinstance(without, str) else {*without}
+    there = {*source.columns} - without
+    fields = [field for field in model.fields if field not in there]
+    # A task without labels needs no column of its own, but what it points into.
     tasks = [
         name
         for name, task in model.tasks.items()
-        if (name not in source.columns if task.labelled else {*task.points_into} & {*fields})
+        if (name not in there if task.labelled else name in without)
+        or {*task.points_into} & {*fields}
     ]
     for what, missing, known in (("fields", fields, model.fields), ("tasks", tasks, model.tasks)):
         if len(missing) == len(known):

@@ -34,7 +34,7 @@ def evaluate_scores(
     """
     if options.get("on_error", "raise") != "raise":
         raise ValueError("scores need every sample: on_error has to be 'raise'.")
-    absent = lacking(model, source)
+    absent = lacking(model, source, options.get("without", ()))
     scored = {
         name: task
         for name, task in model.tasks.items()

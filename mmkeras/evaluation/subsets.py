@@ -50,8 +50,8 @@ def evaluate_subsets(
     """
     if not model.compiled:
         raise ValueError("the model has no metrics yet; call model.compile(optimizer=...) first.")
-    absent = lacking(model, source)
-    options = {"cache": True, "without": absent} | options
+    absent = lacking(model, source, options.get("without", ()))
+    options = {"cache": True} | options | {"without": absent}
     data = model.pipeline(source, batch_size=batch_size, **options)
     results = {}
     for subset in subsets(name for name in model.fields if name not in absent):

@@ -51,6 +51,8 @@ class VocoderSize(Configured):
         """Checks the arguments."""
         for name, least in (("dim", 1), ("depth", 0), ("kernel_size", 1), ("iterations", 0)):
             check_count(name, getattr(self, name), least)
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd and positive; got {self.kernel_size}.")
 
     def vocoder(self, spectrogram: Mapping[str, Any], name: str = "vocoder") -> "Vocoder":
         """A new layer of this size for the frames of a `LogMelSpectrogram` of such arguments."""
@@ -132,14 +134,16 @@ class Vocoder(keras.layers.Layer):
         heard = {k: v for k, v in self.griffin_lim.config.items() if k != "momentum"}
         self.config = heard | {"dim": dim, "depth": depth, "kernel_size": kernel_size}
         VocoderSize(dim, depth, kernel_size, iterations)
-        self.embedding = keras.layers.Dense(dim, name="embedding")
+        policy = self.dtype_policy
+        self.embedding = keras.layers.Dense(dim, name="embedding", dtype=policy)
         self.blocks = [
-            ConvNeXtBlock(dim, 3 * dim, kernel_size, name=f"block_{i}") for i in range(depth)
+            ConvNeXtBlock(dim, 3 * dim, kernel_size, name=f"block_{i}", dtype=policy)
+            for i in range(depth)
         ]
-        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm", dtype=policy)
         # Begins with Griffin and Lim's magnitudes, and a tone at each bin.
         self.spectra = keras.layers.Dense(
-            2 * self.fourier.bins, kernel_initializer="zeros", name="spectra"
+            2 * self.fourier.bins, kernel_initializer="zeros", name="spectra", dtype=policy
         )
         # A frame of a waveform in [-1, 1] has no more in any bin.
         self._loudest = float(np.log(self.fourier.window.sum()))

@@ -77,6 +77,8 @@ def test_what_a_source_lacks_is_left_out():
     assert list(results) == [("note",)]
     assert results["note",]["kind_accuracy"] == pytest.approx(np.mean(right))
     assert not any(name.startswith(("age", "answer")) for name in results["note",])
+    without = evaluate_subsets(model, mm.sources.Table(_rows(model)), without="photo")
+    assert list(without) == [("note",)] and without["note",].keys() == results["note",].keys()
     with pytest.raises(KeyError, match=r"none of the model's tasks \['kind', 'age', 'answer'\]"):
         evaluate_subsets(model, mm.sources.Table([{"note": "the cats", "kid": "cat"}]))
     with pytest.raises(KeyError, match=r"none of the model's fields \['note', 'photo'\]"):

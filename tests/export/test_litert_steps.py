@@ -137,7 +137,7 @@ def test_half_characters_are_held_back(tmp_path):
 def test_wrong_arguments(model, tmp_path):
     with pytest.raises(ValueError, match=r"path must end in \.tflite"):
         mm.export.litert_steps(model, tmp_path / "texts.bin")
-    with pytest.raises(ValueError, match=r"of \['answer'\]; the model has the tasks"):
+    with pytest.raises(ValueError, match=r"'kind' is no task TextGeneration .* are \['answer'\]"):
         mm.export.litert_steps(model, tmp_path / "texts.tflite", "kind")
     (tmp_path / "mine.tflite").write_bytes(b"mine")
     with pytest.raises(FileExistsError, match="overwrite=True"):

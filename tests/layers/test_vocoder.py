@@ -120,3 +120,22 @@ def test_configuration_comes_back():
 def test_a_wrong_argument_is_named(changed, message):
     with pytest.raises(ValueError, match=message):
         Vocoder(**SMALL | changed)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_all_of_it_computes_in_full_precision(policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        made = Vocoder(8_000, 200, 80, 20, dim=16, depth=1, iterations=1)
+        waveform = made(np.zeros((1, 9, 20), "float32"))
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert keras.backend.standardize_dtype(waveform.dtype) == "float32"
+    assert {weight.dtype for weight in made.weights} == {"float32"}
+    assert {layer.compute_dtype for layer in made._flatten_layers()} == {"float32"}
+
+
+def test_an_even_kernel_is_refused_at_once():
+    with pytest.raises(ValueError, match="kernel_size must be odd and positive; got 4"):
+        VocoderSize(kernel_size=4)
