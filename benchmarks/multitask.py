@@ -16,8 +16,8 @@ import contest
 import keras
 
 from mmkeras import MultimodalModel
-from mmkeras.contracts import Source
 from mmkeras.evaluation import evaluate_scores
+from mmkeras.evaluation.lacking import lacking
 from mmkeras.recipes import emoji_tasks
 from mmkeras.training import Recipe, train
 
@@ -37,8 +37,7 @@ def measured(model: MultimodalModel, task: str) -> tuple[str, float]:
     source = emoji_tasks.data("test")[task]
     if task in ("category", "entities"):
         # Metrics of `fit`; the others need all answers at once.
-        others = [name for name in model.tasks if name != task]
-        data = model.pipeline(source, batch_size=64, without=[*others, *_unread(model, source)])
+        data = model.pipeline(source, batch_size=64, without=lacking(model, source))
         found = model.evaluate(data, verbose=0, return_dict=True)
         what = {"category": "accuracy", "entities": "f1"}[task]
         return what, found[f"{task}_{what}"]
@@ -47,11 +46,6 @@ def measured(model: MultimodalModel, task: str) -> tuple[str, float]:
         return "1 - character error rate", 1 - scores["cer"]
     what = {"boxes": "mAP50", "caption": "exact_match"}[task]
     return what, scores[what]
-
-
-def _unread(model: MultimodalModel, source: Source) -> list[str]:
-    """The fields that a source does not have."""
-    return [field for field in model.fields if field not in source.columns]
 
 
 def main() -> None:

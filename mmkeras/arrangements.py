@@ -19,6 +19,13 @@ LAYOUTS = ((2,), (3,), (1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (3, 1))
 #: shown, and of which category the one at a place is.
 KINDS = ("what", "where", "how often", "category")
 TIMES = ("never", "once", "twice", "three times")
+#: What is asked, about a place or a name.
+_QUESTIONS = {
+    "what": "what is at the {}?",
+    "where": "where is the {}?",
+    "how often": "how often is the {} shown?",
+    "category": "which category is at the {}?",
+}
 _COLUMNS = {1: ("",), 2: ("left", "right"), 3: ("left", "centre", "right")}
 _ROWS = {1: ("",), 2: ("top", "bottom")}
 #: How often a place repeats who stands somewhere already.
@@ -111,16 +118,17 @@ def asked(
     place = _one(PLACES, chance)
     count = 1
     if kind == "what":
-        question, answer = f"what is at the {place}?", name
+        asked_for, answer = place, name
     elif kind == "where":
-        question, answer = f"where is the {name}?", place
+        asked_for, answer = name, place
     elif kind == "how often":
         count = int(chance.integers(len(TIMES)))
-        question, answer = f"how often is the {name} shown?", TIMES[count]
+        asked_for, answer = name, TIMES[count]
     else:
         answer = _one(sorted(set(categories.values())), chance)
         name = _one([each for each in names if categories[each] == answer], chance)
-        question = f"which category is at the {place}?"
+        asked_for = place
+    question = _QUESTIONS[kind].format(asked_for)
     if kind in ("where", "how often"):
         others = [other for other in names if other != name]
     for _ in range(_TRIES):
@@ -171,20 +179,19 @@ def about(
         alone = {name: place for place, name in where.items() if counts[name] == 1}
         if not alone:
             return None
-        name = _one(sorted(alone), chance)
-        return Asked(kind, f"where is the {name}?", alone[name], rows)
-    if kind == "how often":
+        asked_for = _one(sorted(alone), chance)
+        answer = alone[asked_for]
+    elif kind == "how often":
         by_count: dict[int, list[str]] = {}
         for name in sorted(categories):
             if counts[name] < len(TIMES):
                 by_count.setdefault(counts[name], []).append(name)
         count = _one(sorted(by_count), chance)
-        name = _one(by_count[count], chance)
-        return Asked(kind, f"how often is the {name} shown?", TIMES[count], rows)
-    place = _one(list(where), chance)
-    if kind == "what":
-        return Asked(kind, f"what is at the {place}?", where[place], rows)
-    return Asked(kind, f"which category is at the {place}?", categories[where[place]], rows)
+        asked_for, answer = _one(by_count[count], chance), TIMES[count]
+    else:
+        asked_for = _one(list(where), chance)
+        answer = where[asked_for] if kind == "what" else categories[where[asked_for]]
+    return Asked(kind, _QUESTIONS[kind].format(asked_for), answer, rows)
 
 
 def _check(kind: str) -> None:
