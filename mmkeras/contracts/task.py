@@ -266,6 +266,19 @@ class Task(Configured, abc.ABC):
         del answers, labels
         return {}
 
+    def undefined(self, measure: str, targets: np.ndarray | None) -> str:
+        """Why a metric says nothing of some samples; by default it says something of all.
+
+        Args:
+            measure: its name, without the task's.
+            targets: those of the samples, with a leading N; None where they were not kept.
+
+        Returns:
+            The reason; empty where the metric is defined.
+        """
+        del measure, targets
+        return ""
+
     @classmethod
     @abc.abstractmethod
     def tiny(cls) -> Self:

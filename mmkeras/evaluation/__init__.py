@@ -1,7 +1,26 @@
-"""Evaluation: the tasks' own metrics, for every subset of the fields."""
+"""Evaluation: the tasks' own metrics on subsets of fields and slices of samples, as a report."""
 
 from mmkeras.evaluation.baselines import baselines
+from mmkeras.evaluation.calibration import calibrate, fitted_temperature, reliability
+from mmkeras.evaluation.estimate import Estimate
+from mmkeras.evaluation.gaps import Gap, gaps
+from mmkeras.evaluation.report import Report, evaluate
 from mmkeras.evaluation.scores import evaluate_scores
+from mmkeras.evaluation.slices import grouped
 from mmkeras.evaluation.subsets import evaluate_subsets, subsets
 
-__all__ = ["baselines", "evaluate_scores", "evaluate_subsets", "subsets"]
+__all__ = [
+    "Estimate",
+    "Gap",
+    "Report",
+    "baselines",
+    "calibrate",
+    "evaluate",
+    "evaluate_scores",
+    "evaluate_subsets",
+    "fitted_temperature",
+    "gaps",
+    "grouped",
+    "reliability",
+    "subsets",
+]

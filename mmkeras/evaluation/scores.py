@@ -1,12 +1,75 @@
 """Measures that need all answers at once, such as mean average precision."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from mmkeras.contracts import Source, Task
 from mmkeras.evaluation.lacking import lacking
 from mmkeras.model import MultimodalModel
 from mmkeras.pipeline import pipeline
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What a model answered to the samples that a task can be scored on.
+
+    Attributes:
+        task: the task.
+        samples: int [n], which samples of the source they are.
+        answers: of each, what `Task.read` gave.
+        labels: of each, what `Task.scores` compares it with.
+    """
+
+    task: Task
+    samples: np.ndarray
+    answers: list[Any]
+    labels: list[Any]
+
+    def scores(self, chosen: Sequence[int] | np.ndarray | None = None) -> dict[str, Any]:
+        """`Task.scores` of all, or of those chosen by their place in `samples`."""
+        if chosen is None:
+            return self.task.scores(self.answers, self.labels)
+        return self.task.scores([self.answers[i] for i in chosen], [self.labels[i] for i in chosen])
+
+
+def scored_answers(
+    model: MultimodalModel, source: Source, batch_size: int = 32, **options: Any
+) -> dict[str, Answers]:
+    """The answers of each task that has `Task.scores`; see `evaluate_scores`."""
+    if options.get("on_error", "raise") != "raise":
+        raise ValueError("scores need every sample: on_error has to be 'raise'.")
+    absent = lacking(model, source, options.get("without", ()))
+    scored = {
+        name: task
+        for name, task in model.tasks.items()
+        if type(task).scores is not Task.scores and name not in absent
+    }
+    labelled = {name: task for name, task in scored.items() if task.labelled}
+    labels = _labels(source, labelled) if labelled else []
+    unlabelled = [name for name in labelled if not any(row[name] for row in labels)]
+    scored = {name: task for name, task in scored.items() if name not in unlabelled}
+    if not scored:
+        return {}
+    answers = []
+    options["without"] = [field for field in absent if field in model.fields]
+    data = model.pipeline(source, labels=False, origins=True, batch_size=batch_size, **options)
+    for inputs, origins in data:
+        answers += model.decode(model.predict_on_batch(inputs), origins)
+    results = {}
+    for name, task in scored.items():
+        told = [answer[name] for answer in answers]
+        if name in labelled:
+            there = [i for i, row in enumerate(labels) if row[name]]
+            true: list[Any] = [labels[i][name] for i in there]
+        else:
+            there = list(range(len(told)))
+            data = pipeline(source, model.fields, {name: task}, batch_size=batch_size, **options)
+            true = [target for _, y, _ in data for target in y[name].numpy()]
+        results[name] = Answers(task, np.array(there, int), [told[i] for i in there], true)
+    return results
 
 
 def evaluate_scores(
@@ -32,35 +95,8 @@ def evaluate_scores(
         ValueError: bad samples were to be skipped, which would part answers from labels.
         KeyError: the source has none of the fields, or none of the tasks.
     """
-    if options.get("on_error", "raise") != "raise":
-        raise ValueError("scores need every sample: on_error has to be 'raise'.")
-    absent = lacking(model, source, options.get("without", ()))
-    scored = {
-        name: task
-        for name, task in model.tasks.items()
-        if type(task).scores is not Task.scores and name not in absent
-    }
-    labelled = {name: task for name, task in scored.items() if task.labelled}
-    labels = _labels(source, labelled) if labelled else []
-    unlabelled = [name for name in labelled if not any(row[name] for row in labels)]
-    scored = {name: task for name, task in scored.items() if name not in unlabelled}
-    if not scored:
-        return {}
-    answers = []
-    options["without"] = [field for field in absent if field in model.fields]
-    data = model.pipeline(source, labels=False, origins=True, batch_size=batch_size, **options)
-    for inputs, origins in data:
-        answers += model.decode(model.predict_on_batch(inputs), origins)
-    results = {}
-    for name, task in scored.items():
-        if name not in labelled:
-            data = pipeline(source, model.fields, {name: task}, batch_size=batch_size, **options)
-            targets = [target for _, y, _ in data for target in y[name].numpy()]
-            results[name] = task.scores([answer[name] for answer in answers], targets)
-            continue
-        pairs = [(a[name], row[name]) for a, row in zip(answers, labels, strict=True) if row[name]]
-        results[name] = task.scores([a for a, _ in pairs], [label for _, label in pairs])
-    return results
+    made = scored_answers(model, source, batch_size, **options)
+    return {name: answers.scores() for name, answers in made.items()}
 
 
 def _labels(source: Source, tasks: Mapping[str, Task]) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -50,11 +51,14 @@ class Classification(Task):
         vote_loss: how much the mean loss of the single votes counts beside that of their mean. It
             keeps a field that learns fast from stopping the others (Wang, Tran & Feiszli 2020,
             "What Makes Training Multi-Modal Classification Networks Hard?").
+        temperature: what logits are divided by where they become probabilities; more than 1 makes a
+            model less sure that was too sure. It changes no decision and no loss; see
+            `mmkeras.evaluation.calibrate`, which finds it.
 
     Raises:
-        ValueError: an unknown pool or measure; fewer than two classes (one with `multi_label`), a
-            class that is empty, occurs twice or holds the separator; weights of unknown classes or
-            of the wrong number.
+        ValueError: an unknown pool or measure; a temperature that is not above 0; fewer than two
+            classes (one with `multi_label`), a class that is empty, occurs twice or holds the
+            separator; weights of unknown classes or of the wrong number.
 
     Example:
 
@@ -72,6 +76,7 @@ class Classification(Task):
     pool: str = "mean"
     measures: tuple[str, ...] = ()
     vote_loss: float = 0.0
+    temperature: float = 1.0
 
     def __init__(
         self,
@@ -84,6 +89,7 @@ class Classification(Task):
         pool: str = "mean",
         measures: Iterable[str] | None = None,
         vote_loss: float = 0.0,
+        temperature: float = 1.0,
     ):
         if isinstance(classes, str):
             raise ValueError(f"classes must be a list of names; got the string {classes!r}.")
@@ -103,6 +109,8 @@ class Classification(Task):
             raise ValueError(f"label_smoothing must be in [0, 1); got {label_smoothing}.")
         if vote_loss < 0:
             raise ValueError(f"vote_loss must be at least 0; got {vote_loss}.")
+        if not 0.0 < temperature < float("inf"):
+            raise ValueError(f"temperature must be above 0; got {temperature}.")
         check_pool(pool)
         if measures is None:
             measures = ("accuracy", "f1") if multi_label else ("accuracy",)
@@ -126,6 +134,7 @@ class Classification(Task):
             "pool": pool,
             "measures": measures,
             "vote_loss": vote_loss,
+            "temperature": temperature,
         }.items():
             object.__setattr__(self, name, value)
 
@@ -178,8 +187,13 @@ class Classification(Task):
             multi_label=self.multi_label,
             dropout=self.dropout,
             pool=self.pool,
+            temperature=self.temperature,
             name=name,
         )
+
+    def guide(self, head: keras.layers.Layer) -> None:
+        """Sets the temperature; see `Task.guide`."""
+        head.temperature = self.temperature
 
     def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
         """Cross-entropy of each sample; with `multi_label`, binary and averaged over classes."""
@@ -236,6 +250,20 @@ class Classification(Task):
         """The answer with its probabilities under the names of their classes."""
         return answer | {"probabilities": dict(zip(self.classes, answer["probabilities"]))}
 
+    def undefined(self, measure: str, targets: np.ndarray | None) -> str:
+        """Means over classes need all of them, and what tells classes apart needs two."""
+        if targets is None or measure not in ("f1", "mcc", "auc"):
+            return ""
+        there = (
+            targets.any(axis=0) if self.multi_label else np.isin(range(len(self.classes)), targets)
+        )
+        if measure == "mcc":
+            return "" if there.sum() > 1 else "all samples are of one class"
+        if measure == "auc" and self.multi_label:
+            there = there & (targets == 0).any(axis=0)
+        missing = [name for name, known in zip(self.classes, there) if not known]
+        return f"no sample is {missing[0]}" if missing else ""
+
     @classmethod
     def tiny(cls) -> Self:
         """Three classes."""
@@ -254,6 +282,7 @@ class ClassificationHead(keras.layers.Layer):
         num_classes: K.
         multi_label: probabilities by sigmoid instead of softmax.
         dropout, pool: see `FieldPooling`.
+        temperature: what logits are divided by before they become probabilities.
     """
 
     def __init__(
@@ -262,11 +291,13 @@ class ClassificationHead(keras.layers.Layer):
         multi_label: bool = False,
         dropout: float = 0.0,
         pool: str = "mean",
+        temperature: float = 1.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.multi_label = multi_label
+        self.temperature = temperature
         self.pooling = FieldPooling(
             num_classes, dropout, pool, name="pooling", dtype=self.dtype_policy
         )
@@ -278,7 +309,8 @@ class ClassificationHead(keras.layers.Layer):
         votes, voted = self.pooling(dict(tokens), training=training)
         votes = ops.cast(votes, "float32")
         logits = masked_mean(votes, voted)
-        probabilities = ops.sigmoid(logits) if self.multi_label else ops.softmax(logits)
+        scaled = logits / self.temperature
+        probabilities = ops.sigmoid(scaled) if self.multi_label else ops.softmax(scaled)
         return {"logits": logits, "probabilities": probabilities, "votes": votes}
 
     def compute_output_spec(
@@ -295,4 +327,5 @@ class ClassificationHead(keras.layers.Layer):
             "multi_label": self.multi_label,
             "dropout": self.pooling.dropout.rate,
             "pool": self.pooling.pool,
+            "temperature": self.temperature,
         }

@@ -1,0 +1,344 @@
+"""`evaluate`: a model measured on a source, as a whole and slice by slice."""
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from mmkeras.contracts import Source
+from mmkeras.evaluation.calibration import Reliability, reliability, shares
+from mmkeras.evaluation.estimate import Estimate, interval, resamples, undefined
+from mmkeras.evaluation.gaps import Gap, gaps
+from mmkeras.evaluation.predictions import Classified, Predictions, predictions
+from mmkeras.evaluation.scores import Answers, scored_answers
+from mmkeras.evaluation.slices import Slices, grouped
+from mmkeras.model import MultimodalModel
+
+#: What the slices by the fields that a sample has are called.
+FIELDS = "fields present"
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What `evaluate` measured. It prints as a table, and holds plain values alone.
+
+    Attributes:
+        source: what it was measured on.
+        count: the number of samples.
+        measures: `{measure: Estimate}` on all samples, such as `category_accuracy`.
+        slices: `{slice: {group: {measure: Estimate}}}`.
+        gaps: every group's loss against the others', the most significant first; see `gaps`.
+        confusion: `{task: matrix}` of every `Classification` with single labels: true classes in
+            rows, answered ones in columns.
+        classes: `{task: names}` of the rows and columns.
+        reliability: `{task: Reliability}` of every `Classification`.
+        losses: `{task: the loss of each sample}`, None where it has no label.
+        groups: `{slice: the group of each sample}`.
+        warnings: what to bear in mind, in sentences.
+    """
+
+    source: str
+    count: int
+    measures: Mapping[str, Estimate]
+    slices: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
+    gaps: Sequence[Gap]
+    confusion: Mapping[str, Sequence[Sequence[int]]]
+    classes: Mapping[str, Sequence[str]]
+    reliability: Mapping[str, Reliability]
+    losses: Mapping[str, Sequence[float | None]]
+    groups: Mapping[str, Sequence[str]]
+    warnings: Sequence[str]
+
+    def __getitem__(self, measure: str) -> Estimate:
+        """One measure on all samples.
+
+        Raises:
+            KeyError: there is no such measure; the message lists those that there are.
+        """
+        if measure not in self.measures:
+            raise KeyError(f"the report has no {measure!r}; it has {list(self.measures)}.")
+        return self.measures[measure]
+
+    @property
+    def alarms(self) -> list[str]:
+        """The groups that are worse off by more than chance explains, a sentence each."""
+        return [
+            f"{gap.slice} = {gap.group} is worse off: its mean loss of {gap.task} is "
+            f"{gap.loss:.3f}, {gap.rest:.3f} elsewhere ({gap.count} samples, p = {gap.p_value:.4f})"
+            for gap in self.gaps
+            if gap.alarm
+        ]
+
+    def __str__(self) -> str:
+        lines = [f"{self.count} samples of {self.source}"]
+        width = max((len(name) for name in self.measures), default=0)
+        lines += [f"  {name:{width}}  {value}" for name, value in self.measures.items()]
+        for name, groups in self.slices.items():
+            lines.append(f"by {name}:")
+            size = max(len(group) for group in groups)
+            for group, measures in groups.items():
+                told = "  ".join(f"{measure} {value}" for measure, value in measures.items())
+                count = max((value.count for value in measures.values()), default=0)
+                lines.append(f"  {group:{size}}  ({count})  {told}")
+        for task, curve in self.reliability.items():
+            lines.append(f"{task}: expected calibration error {curve.ece:.4f}")
+        lines += [f"ALARM: {alarm}" for alarm in self.alarms]
+        lines += [f"Note: {warning}" for warning in self.warnings]
+        return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """All of it as JSON, which `from_json` reads; what is not a number is null."""
+        return json.dumps(_plain(dataclasses.asdict(self)), ensure_ascii=False, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The report that `to_json` wrote.
+
+        Raises:
+            ValueError: it is no report.
+        """
+        try:
+            made = json.loads(text)
+            read = {field.name: made[field.name] for field in dataclasses.fields(cls)}
+            read["measures"] = _estimates(read["measures"])
+            read["slices"] = {
+                name: {group: _estimates(found) for group, found in groups.items()}
+                for name, groups in read["slices"].items()
+            }
+            read["gaps"] = [Gap(**gap) for gap in read["gaps"]]
+            read["reliability"] = {
+                task: Reliability(**{k: tuple(v) if isinstance(v, list) else v
+                                     for k, v in curve.items()})
+                for task, curve in read["reliability"].items()
+            }  # fmt: skip
+            return cls(**read)
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise ValueError(f"this is no report that mmkeras wrote: {error!r}.") from error
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the JSON; a file that is there is whole.
+
+        Args:
+            path: of the file, `report.json` for example.
+
+        Returns:
+            The path.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".unfinished-{path.name}")
+        draft.write_text(self.to_json() + "\n", encoding="utf-8")
+        os.replace(draft, path)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is no report; the message names the file.
+        """
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+def evaluate(
+    model: MultimodalModel,
+    source: Source,
+    slices: Slices = (),
+    batch_size: int = 64,
+    times: int = 500,
+    min_count: int = 30,
+    seed: int = 0,
+    **options: Any,
+) -> Report:
+    """Measures a model as a whole and slice by slice, and says which groups are worse off.
+
+    Measures are those of the tasks. Those that are sums over samples, as most are, have intervals
+    by the bootstrap everywhere; those that need all answers at once, such as mean average
+    precision, on all samples alone, and of a tenth as many resamples.
+
+    An alarm says that a group is worse off by more than chance explains, see `gaps`. It takes the
+    samples to be independent: several recordings of one person are not, and chance is then larger
+    than the report thinks.
+
+    Args:
+        model: a trained model; it need not be compiled.
+        source: held-out samples.
+        slices: columns to slice by, or functions by name; see `mmkeras.evaluation.grouped`. Samples
+            that have different fields are compared too.
+        batch_size: samples in one forward pass.
+        times: resamples for the intervals; 0 for none.
+        min_count: groups of fewer samples are shown, and said to be too small to judge.
+        seed: of the resamples.
+        **options: of `mmkeras.pipeline`.
+
+    Raises:
+        KeyError: the source has none of the fields or tasks, or no such column.
+        ValueError: the source is empty; see also `grouped` and `predictions`.
+
+    Example:
+
+    >>> import mmkeras as mm
+    >>> rows = [{"text": "good" if i % 2 else "bad", "lang": "en" if i % 3 else "fr",
+    ...          "stars": "up" if i % 2 else "down"} for i in range(12)]
+    >>> model = mm.MultimodalModel({"text": mm.Text.tiny()},
+    ...                            {"stars": mm.Classification(["up", "down"])}, size="tiny")
+    >>> report = evaluate(model, mm.sources.Table(rows), slices=["lang"])
+    >>> report["stars_accuracy"].count, sorted(report.slices["lang"])
+    (12, ['en', 'fr'])
+    """
+    groups = grouped(source, slices)
+    made = predictions(model, source, batch_size, **options)
+    if not made.tasks:
+        raise ValueError(f"no sample of {source!r} has a label for any of {list(model.tasks)}.")
+    combinations = _combinations(made)
+    if len({*combinations}) > 1:
+        groups[FIELDS] = combinations
+    answers = scored_answers(model, source, batch_size, **options)
+    everyone = np.ones(len(made), bool)
+    measures = _measured(model, made, everyone, times, seed)
+    for task, told in answers.items():
+        measures |= _scored(task, told, everyone, times // 10, seed)
+    parts: dict[str, dict[str, dict[str, Estimate]]] = {}
+    for name, of in groups.items():
+        parts[name] = {}
+        for group in sorted({*of}):
+            member = of == group
+            parts[name][group] = _measured(model, made, member, times, seed)
+            for task, told in answers.items():
+                parts[name][group] |= _scored(task, told, member, 0, seed)
+    losses = {task: part.losses for task, part in made.tasks.items() if part.losses is not None}
+    classified = {
+        task: part.classified.of(part.labelled)
+        for task, part in made.tasks.items()
+        if part.classified is not None
+    }
+    return Report(
+        source=repr(source),
+        count=len(made),
+        measures=measures,
+        slices=parts,
+        gaps=gaps(losses, groups, min_count, seed=seed),
+        confusion={task: _confusion(c) for task, c in classified.items() if c.targets.ndim == 1},
+        classes={task: list(model.tasks[task].classes) for task in classified},
+        reliability={
+            task: reliability(shares(c, model.tasks[task].temperature), c.targets)
+            for task, c in classified.items()
+        },
+        losses={
+            task: [None if math.isnan(loss) else float(loss) for loss in values]
+            for task, values in losses.items()
+        },
+        groups={name: [str(group) for group in of] for name, of in groups.items()},
+        warnings=_warnings(made, groups, min_count),
+    )
+
+
+def _combinations(made: Predictions) -> np.ndarray:
+    """Which fields each sample has, as a text."""
+    fields = list(made.present)
+    return np.array(
+        [
+            " + ".join(field for field, there in zip(fields, row) if there) or "none"
+            for row in zip(*made.present.values())
+        ],
+        dtype=object,
+    )
+
+
+def _measured(
+    model: MultimodalModel, made: Predictions, member: np.ndarray, times: int, seed: int
+) -> dict[str, Estimate]:
+    """The measures that are sums, on the samples of a group."""
+    found = {}
+    for task, part in made.tasks.items():
+        chosen = member & part.labelled
+        count = int(chosen.sum())
+        targets = part.classified.targets[chosen] if part.classified else None
+        drawn = resamples(count, times, seed) if count and times else np.zeros([0, count], int)
+        for measure in part.measures:
+            if not count:
+                found[measure.name] = undefined(0, "no sample has a label")
+                continue
+            short = measure.name.removeprefix(f"{task}_")
+            if reason := model.tasks[task].undefined(short, targets):
+                found[measure.name] = undefined(count, reason)
+                continue
+            own = part.sums[measure.name][chosen].astype("float64")
+            sums = np.concatenate([own.sum(axis=0)[None], drawn @ own])
+            values = measure.values(sums)
+            found[measure.name] = interval(float(values[0]), values[1:], count)
+    return found
+
+
+def _scored(
+    task: str, told: Answers, member: np.ndarray, times: int, seed: int
+) -> dict[str, Estimate]:
+    """The measures that need all answers of a group at once; single numbers alone."""
+    chosen = np.flatnonzero(member[told.samples])
+    if not len(chosen):
+        return {}
+    values = {k: v for k, v in told.scores(chosen).items() if not isinstance(v, Mapping)}
+    drawn = [
+        told.scores(np.repeat(chosen, counts)) for counts in resamples(len(chosen), times, seed)
+    ]
+    return {
+        f"{task}_{name}": interval(
+            float(value), np.array([again[name] for again in drawn], float), len(chosen)
+        )
+        for name, value in values.items()
+    }
+
+
+def _confusion(made: Classified) -> list[list[int]]:
+    size = made.logits.shape[1]
+    pairs = made.targets * size + made.logits.argmax(axis=1)
+    return np.bincount(pairs, minlength=size**2).reshape(size, size).tolist()
+
+
+def _warnings(made: Predictions, groups: Mapping[str, np.ndarray], min_count: int) -> list[str]:
+    said = []
+    if made.absent:
+        said.append(f"the source has no columns for {list(made.absent)}, which are left out.")
+    for task, part in made.tasks.items():
+        if part.dependent:
+            said.append(
+                f"{list(part.dependent)} compare the samples of a batch with each other, and are "
+                "left out."
+            )
+        labelled = int(part.labelled.sum())
+        if labelled < len(made):
+            said.append(f"{len(made) - labelled} of {len(made)} samples have no label for {task}.")
+    for name, of in groups.items():
+        sizes = {group: int((of == group).sum()) for group in sorted({*of})}
+        small = [group for group, size in sizes.items() if size < min_count]
+        if small:
+            said.append(
+                f"{name}: fewer than {min_count} samples of {', '.join(small)}, too few to judge."
+            )
+        if len(sizes) == 1:
+            said.append(f"{name}: all samples are {next(iter(sizes))}; there is no gap to measure.")
+    return said
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _estimates(read: Mapping[str, Any]) -> dict[str, Estimate]:
+    return {name: Estimate(**value) for name, value in read.items()}

@@ -1,0 +1,114 @@
+"""Slices: the samples of a source by what stands in a column, or by what a function says."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmkeras.contracts import Source
+
+#: By columns, or by name: a column, or a function of a row's texts, `{column: str}`, to a group.
+Slices = Sequence[str] | Mapping[str, str | Callable[[Mapping[str, str]], Any]]
+#: What the group of samples is called in which a column is empty.
+ABSENT = "(absent)"
+#: A column of numbers that has more values than this is cut at its quartiles.
+_MOST_VALUES = 20
+
+
+def grouped(source: Source, slices: Slices) -> dict[str, np.ndarray]:
+    """To which group of each slice the samples belong.
+
+    Args:
+        source: the samples.
+        slices: the columns to slice by; or, by name, a column or a function that is given a row's
+            texts (numbers are written out, what is empty is `""`) and says which group it is in.
+
+    Returns:
+        `{slice: array of str [N]}`, in the order of the source's rows.
+
+    Raises:
+        KeyError: there is no such column; the message lists those that there are.
+        ValueError: a column is empty throughout, or has too many different values; a function
+            fails on a row.
+
+    Example:
+
+    >>> from mmkeras.sources import Table
+    >>> source = Table([{"voice": "anna", "text": "hi"}, {"voice": "ben", "text": "good day"}])
+    >>> by = {"voice": "voice", "length": lambda row: "long" if len(row["text"]) > 3 else "short"}
+    >>> {name: list(groups) for name, groups in grouped(source, by).items()}
+    {'voice': ['anna', 'ben'], 'length': ['short', 'long']}
+    """
+    if isinstance(slices, str):
+        slices = [slices]
+    by = slices if isinstance(slices, Mapping) else {name: name for name in slices}
+    wanted = {column for column in by.values() if isinstance(column, str)}
+    if missing := sorted(wanted - {*source.columns}):
+        raise KeyError(
+            f"cannot slice by {missing}: {source!r} has the columns {list(source.columns)}."
+        )
+    if any(callable(what) for what in by.values()):
+        wanted = {*source.columns}
+    columns = {column: _texts(source, column) for column in sorted(wanted)}
+    groups = {}
+    for name, what in by.items():
+        if callable(what):
+            groups[name] = _said(source, name, what, columns)
+        else:
+            groups[name] = _values(source, what, columns[what])
+    return groups
+
+
+def _texts(source: Source, column: str) -> list[str]:
+    # A picture's bytes make no text, but a function may still ask whether there are some.
+    raw = source.column(column, _text).as_numpy_iterator()
+    return [value.decode(errors="replace") for value in raw]
+
+
+def _text(cell: Any) -> bytes:
+    if cell is None:
+        return b""
+    return cell if isinstance(cell, bytes) else str(cell).encode()
+
+
+def _said(
+    source: Source, name: str, function: Callable[..., Any], columns: Mapping[str, Sequence[str]]
+) -> np.ndarray:
+    said = []
+    for i in range(len(source)):
+        try:
+            said.append(str(function({column: texts[i] for column, texts in columns.items()})))
+        except Exception as error:
+            raise ValueError(
+                f"the function of slice {name!r} fails at {source.locate(i)}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+    return np.array(said, dtype=object)
+
+
+def _values(source: Source, column: str, texts: Sequence[str]) -> np.ndarray:
+    found = {text for text in texts if text}
+    if not found:
+        raise ValueError(f"cannot slice by {column!r}: it is empty in all rows of {source!r}.")
+    if len(found) <= _MOST_VALUES:
+        return np.array([text or ABSENT for text in texts], dtype=object)
+    try:
+        numbers = np.array([float(text) if text else np.nan for text in texts])
+    except ValueError:
+        examples = sorted(found)[:3]
+        raise ValueError(
+            f"cannot slice by {column!r}: it has {len(found)} different values, such as "
+            f"{', '.join(text[:40] for text in examples)}; pass a function that groups them."
+        ) from None
+    edges = np.nanquantile(numbers, [0.25, 0.5, 0.75])
+    names = [
+        f"up to {edges[0]:g}",
+        *(f"{low:g} to {high:g}" for low, high in itertools.pairwise(edges)),
+        f"above {edges[-1]:g}",
+    ]
+    places = np.searchsorted(edges, numbers)
+    return np.array(
+        [ABSENT if np.isnan(n) else names[place] for n, place in zip(numbers, places)],
+        dtype=object,
+    )

@@ -1,0 +1,40 @@
+"""Slices follow the cells of a column, in the order of the rows."""
+
+import numpy as np
+import pytest
+
+from mmkeras.evaluation.slices import ABSENT, grouped
+from mmkeras.sources import Table
+
+
+def test_by_column_with_absent_cells():
+    table = Table([{"voice": "a"}, {"voice": None}, {"voice": "b"}, {"voice": "a"}])
+    assert grouped(table, ["voice"])["voice"].tolist() == ["a", ABSENT, "b", "a"]
+    assert grouped(table, "voice")["voice"].tolist() == ["a", ABSENT, "b", "a"]
+
+
+def test_many_numbers_are_cut_at_their_quartiles():
+    ages = np.arange(40)
+    groups = grouped(Table([{"age": int(age)} for age in ages] + [{"age": None}]), ["age"])["age"]
+    assert groups[-1] == ABSENT
+    names, counts = np.unique(groups[:-1], return_counts=True)
+    assert len(names) == 4 and counts.tolist() == [10, 10, 10, 10]
+    assert groups[0].startswith("up to") and groups[39].startswith("above")
+
+
+def test_by_function_of_all_columns():
+    table = Table([{"text": "a", "n": 1}, {"text": "bb", "n": 2}])
+    by = {"size": lambda row: len(row["text"]) + int(row["n"])}
+    assert grouped(table, by)["size"].tolist() == ["2", "4"]
+
+
+def test_errors_name_column_row_and_remedy():
+    table = Table([{"text": f"text {i}", "none": None} for i in range(30)])
+    with pytest.raises(KeyError, match=r"voice.*text"):
+        grouped(table, ["voice"])
+    with pytest.raises(ValueError, match=r"'none'.*empty"):
+        grouped(table, ["none"])
+    with pytest.raises(ValueError, match=r"30 different values.*function"):
+        grouped(table, ["text"])
+    with pytest.raises(ValueError, match=r"'bad' fails at sample 1: KeyError"):
+        grouped(table, {"bad": lambda row: row["nothing"]})
