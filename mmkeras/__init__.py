@@ -22,6 +22,7 @@ from mmkeras import (
     tokenizers,
     training,
     transcription,
+    transparency,
     vocoding,
 )
 from mmkeras.modalities import Audio, Image, Text, Words
@@ -86,5 +87,6 @@ __all__ = [
     "tokenizers",
     "training",
     "transcription",
+    "transparency",
     "vocoding",
 ]

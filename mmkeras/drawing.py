@@ -21,6 +21,10 @@ _SPECTROGRAM = 160
 #: The height of letters that can still be read.
 _LEGIBLE = 12
 
+#: What speaks for an answer, what against it, and how little of a picture shows through at most.
+_FOR, _AGAINST = np.array([227.0, 26.0, 28.0]), np.array([31.0, 120.0, 180.0])
+_MOST_OPAQUE = 0.7
+
 
 def draw_objects(
     picture: np.ndarray,
@@ -208,6 +212,44 @@ def sheet(
     return np.array(canvas)
 
 
+def draw_heat(
+    picture: np.ndarray, scores: np.ndarray, view: tuple[float, float, float, float]
+) -> np.ndarray:
+    """Scores of the cells of a grid over a picture, which shows through as grey.
+
+    What speaks for something is red and what speaks against it is blue, the more opaque the more it
+    does; the cell of the largest score, whatever its sign, is the most opaque.
+
+    Args:
+        picture: uint8 [h, w, 3].
+        scores: float [rows, columns].
+        view: what of the picture the grid covers, (x1, y1, x2, y2) in its pixels; it may reach
+            beyond.
+
+    Returns:
+        uint8 [h, w, 3].
+
+    Example:
+
+    >>> made = draw_heat(np.full((4, 4, 3), 200, "uint8"), np.array([[1.0, 0.0]]), (0, 0, 4, 4))
+    >>> made[0, 0].tolist(), made[0, 3].tolist()
+    ([219, 78, 80], [200, 200, 200])
+    """
+    _check(picture)
+    height, width, _ = picture.shape
+    rows, columns = scores.shape
+    x1, y1, x2, y2 = view
+    down = np.floor((np.arange(height) + 0.5 - y1) / max(y2 - y1, 1e-6) * rows).astype(int)
+    across = np.floor((np.arange(width) + 0.5 - x1) / max(x2 - x1, 1e-6) * columns).astype(int)
+    seen = ((down >= 0) & (down < rows))[:, None] & ((across >= 0) & (across < columns))[None]
+    cells = scores[np.clip(down, 0, rows - 1)][:, np.clip(across, 0, columns - 1)] * seen
+    largest = np.abs(scores).max()
+    strength = np.abs(cells)[..., None] / (largest or 1.0) * _MOST_OPAQUE
+    colour = np.where(cells[..., None] > 0, _FOR, _AGAINST)
+    grey = picture.astype("float64").mean(axis=-1, keepdims=True)
+    return np.round(grey * (1 - strength) + colour * strength).astype("uint8")
+
+
 def draw_spectrograms(spectrograms: Mapping[str, np.ndarray], range_db: float = 80.0) -> np.ndarray:
     """Spectrograms beside each other, each with its name below: time to the right, pitch upwards.
 
@@ -243,13 +285,33 @@ def draw_spectrograms(spectrograms: Mapping[str, np.ndarray], range_db: float = 
                 f"{values.shape}."
             )
     loudest = max((values.max() for values in spectrograms.values()), default=0.0)
-    pictures = []
-    for values in spectrograms.values():
-        below_db = 10 / np.log(10) * (loudest - values.T[::-1].astype("float64"))
-        picture = _cubehelix(np.clip(1 - below_db / range_db, 0, 1))
-        tall = -(-_SPECTROGRAM // len(picture))
-        pictures.append(picture.repeat(tall, 0).repeat(2, 1))
+    pictures = [draw_spectrogram(values, loudest, range_db) for values in spectrograms.values()]
     return sheet(pictures, max(1, len(pictures)), list(spectrograms))
+
+
+def draw_spectrogram(
+    values: np.ndarray, loudest: float | None = None, range_db: float = 80.0
+) -> np.ndarray:
+    """One spectrogram: time to the right, pitch upwards, two pixels for a frame.
+
+    Args:
+        values: float [F, M], log mel energies (natural logarithm).
+        loudest: what is white; None: the largest value.
+        range_db: what is shown below, in decibels.
+
+    Returns:
+        uint8 [h, 2 F, 3].
+
+    Example:
+
+    >>> draw_spectrogram(np.zeros((10, 80))).shape
+    (160, 20, 3)
+    """
+    loudest = values.max() if loudest is None else loudest
+    below_db = 10 / np.log(10) * (loudest - values.T[::-1].astype("float64"))
+    picture = _cubehelix(np.clip(1 - below_db / range_db, 0, 1))
+    tall = -(-_SPECTROGRAM // len(picture))
+    return picture.repeat(tall, 0).repeat(2, 1)
 
 
 def _cubehelix(levels: np.ndarray) -> np.ndarray:

@@ -256,6 +256,10 @@ class MultimodalModel(keras.Model):
         pointed = pointed_into(self.tasks) if origins else None
         return pipeline(source, self.fields, origins=pointed, **options)
 
+    def predict_on_batch(self, x: Any) -> Any:
+        """As Keras does it, and on every backend of what `pipeline` gives: TensorFlow's tensors."""
+        return super().predict_on_batch(keras.tree.map_structure(ops.convert_to_tensor, x))
+
     def answer(
         self,
         samples: Any,

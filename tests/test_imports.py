@@ -50,6 +50,7 @@ RANKS = (
     {"pipeline"},
     {"answers"},
     {"model"},
+    {"transparency"},
     {
         "training",
         "evaluation",

@@ -29,7 +29,7 @@ losses = model.fit(data.repeat(), steps_per_epoch=3, epochs=15, shuffle=False, v
 losses = losses.history["loss"]
 assert np.isfinite(losses).all() and np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5]), losses
 inputs, _, _ = next(iter(data))
-outputs = model.predict_on_batch({name: tensor.numpy() for name, tensor in inputs.items()})
+outputs = model.predict_on_batch(inputs)
 model.save_weights("model.weights.h5")
 model.save("model.keras")
 np.savez(
@@ -59,6 +59,31 @@ def table(model: MultimodalModel) -> Table:
         row |= {"kind": ["cat", "dog"][i % 2], "price": 15 + 3 * i}
     rows[1]["photo"] = rows[2]["price"] = None
     return Table(rows)
+
+
+SCORE = """
+import keras
+import numpy as np
+
+import mmkeras as mm
+
+assert keras.backend.backend() == "jax"
+
+image = mm.Image(size=16)
+model = mm.MultimodalModel(
+    {"image": image},
+    {"mask": mm.SemanticSegmentation(["a", "b"], size=16)},
+    encoders={"image": mm.encoders.VisionPyramid.for_modality(image, "tiny")},
+    fusion=mm.fusions.Late(16),
+)
+rows = [{"image": np.zeros((16, 16, 3), "uint8"), "mask": np.zeros((16, 16), "uint8")}]
+scores = mm.evaluation.evaluate_scores(model, mm.sources.Table(rows))
+assert 0 <= scores["mask"]["mIoU"] <= 1, scores
+"""
+
+
+def test_answers_are_scored_on_jax(in_backend):
+    in_backend("jax", SCORE)
 
 
 def test_trains_on_jax_and_runs_on_tensorflow(in_backend, tmp_path):

@@ -266,6 +266,28 @@ class Task(Configured, abc.ABC):
         del answers, labels
         return {}
 
+    def evidence(self, outputs: dict[str, Any], of: str | None = None) -> Any:
+        """What an answer rests on, as one number for each sample, in `keras.ops`.
+
+        Explanations tell where it comes from: it has gradients everywhere and no bounds, as
+        log-odds.
+
+        Args:
+            outputs: what the head gave for a batch.
+            of: the answer to explain, such as the name of a class; None: the one that is given.
+
+        Returns:
+            float [B].
+
+        Raises:
+            ValueError: there is no such number, which is the default, or no such answer.
+        """
+        del outputs, of
+        raise ValueError(
+            f"an answer of {type(self).__name__} is no single number or class, which is what can "
+            "be explained; tasks that can be are Classification and Regression."
+        )
+
     def undefined(self, measure: str, targets: np.ndarray | None) -> str:
         """Why a metric says nothing of some samples; by default it says something of all.
 

@@ -62,8 +62,11 @@ class EmojiArrangements(tfds.core.GeneratorBasedBuilder):
     """
 
     TESTS = TESTS
-    VERSION = tfds.core.Version("2.0.0")
-    RELEASE_NOTES = {"2.0.0": "A question of each kind about every picture."}  # noqa: RUF012
+    VERSION = tfds.core.Version("2.1.0")
+    RELEASE_NOTES = {  # noqa: RUF012
+        "2.0.0": "A question of each kind about every picture.",
+        "2.1.0": "Also the one that a picture was made for.",
+    }
     BUILDER_CONFIGS = [  # noqa: RUF012
         tfds.core.BuilderConfig(name="full", description="Twelve emoji of each category."),
         tfds.core.BuilderConfig(name="tiny", description="92 pictures of 17 emoji, for tests."),
@@ -98,6 +101,8 @@ class EmojiArrangements(tfds.core.GeneratorBasedBuilder):
                     "kind": tfds.features.Text(
                         doc="Of the question that the arrangement was made for."
                     ),
+                    "question": tfds.features.Text(doc="This question."),
+                    "answer": tfds.features.Text(),
                 }
                 | {
                     kind: {
@@ -151,6 +156,8 @@ class EmojiArrangements(tfds.core.GeneratorBasedBuilder):
                     ).decode(),
                     "caption": arrangements.caption(asked.rows),
                     "kind": asked.kind,
+                    "question": asked.question,
+                    "answer": asked.answer,
                 }
                 | {
                     kind: {

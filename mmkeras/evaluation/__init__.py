@@ -2,6 +2,7 @@
 
 from mmkeras.evaluation.baselines import baselines
 from mmkeras.evaluation.calibration import calibrate, fitted_temperature, reliability
+from mmkeras.evaluation.callback import Evaluation
 from mmkeras.evaluation.estimate import Estimate
 from mmkeras.evaluation.gaps import Gap, gaps
 from mmkeras.evaluation.report import Report, evaluate
@@ -11,6 +12,7 @@ from mmkeras.evaluation.subsets import evaluate_subsets, subsets
 
 __all__ = [
     "Estimate",
+    "Evaluation",
     "Gap",
     "Report",
     "baselines",

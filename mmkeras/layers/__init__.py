@@ -1,7 +1,12 @@
 """Building blocks of every network, in `keras.ops` alone, so that they run on any Keras backend."""
 
 from mmkeras.layers.alibi import ALiBi
-from mmkeras.layers.attention import attention_weights, dot_product_attention, plain_attention
+from mmkeras.layers.attention import (
+    attention_weights,
+    dot_product_attention,
+    plain_attention,
+    recorded_attention,
+)
 from mmkeras.layers.attention_bias import AttentionBias, DenseBias
 from mmkeras.layers.audio_stem import AudioStem
 from mmkeras.layers.autoregression import Sequences, Step, autoregress
@@ -46,7 +51,7 @@ from mmkeras.layers.short_time_fourier import ShortTimeFourier
 from mmkeras.layers.sizes import SIZES, Size, size_of
 from mmkeras.layers.spec_augment import SpecAugment
 from mmkeras.layers.spectrogram import LogMelSpectrogram, mel_filters
-from mmkeras.layers.stack import TransformerStack
+from mmkeras.layers.stack import TransformerStack, entering
 from mmkeras.layers.stochastic_depth import StochasticDepth
 from mmkeras.layers.tagging import TagScheme
 from mmkeras.layers.token_decoder import (
@@ -131,6 +136,7 @@ __all__ = [
     "checkpointed",
     "copied",
     "dot_product_attention",
+    "entering",
     "expand",
     "first_token",
     "forced",
@@ -143,6 +149,7 @@ __all__ = [
     "monotonic_alignment",
     "per_token_mean",
     "plain_attention",
+    "recorded_attention",
     "sinusoids",
     "size_of",
 ]

@@ -23,6 +23,7 @@ HIDDEN = -1e30
 #: plain computation is faster and its memory matters little (see benchmarks/attention.py).
 CHUNKED_FROM = 1_536 * 1_536
 _plain = contextvars.ContextVar("plain_attention", default=False)
+_record: contextvars.ContextVar[list[Any] | None] = contextvars.ContextVar("record", default=None)
 
 
 @contextlib.contextmanager
@@ -44,6 +45,30 @@ def plain_attention() -> Iterator[None]:
         yield
     finally:
         _plain.reset(token)
+
+
+@contextlib.contextmanager
+def recorded_attention() -> Iterator[list[Any]]:
+    """Within it, attention is computed plainly, and its weights are kept in the order of the calls.
+
+    For whoever wants to see what attends to what. It holds where layers run at once and not as a
+    graph that was made before.
+
+    Example:
+
+    >>> import numpy as np
+    >>> two = np.zeros((1, 2, 1, 4), "float32")
+    >>> with recorded_attention() as weights:
+    ...     _ = dot_product_attention(two, two, two)
+    >>> np.array(weights[0])[0, 0].tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
+    """
+    kept: list[Any] = []
+    token = _record.set(kept)
+    try:
+        yield kept
+    finally:
+        _record.reset(token)
 
 
 def dot_product_attention(
@@ -68,7 +93,9 @@ def dot_product_attention(
 
     On TensorFlow, long sequences are computed in chunks of queries whose weights are computed
     again for the gradient, so that memory grows with T + S and not with T · S; see
-    `chunked_attention`. On JAX, its own `dot_product_attention` computes what it can express.
+    `chunked_attention`. On JAX, its own `dot_product_attention` computes what it can express; on a
+    CUDA GPU, in half precision and where nothing but later keys is hidden, by cuDNN's flash
+    attention, which keeps no [T, S] matrix either.
 
     Args:
         query: float [B, T, N, D].
@@ -105,6 +132,9 @@ def dot_product_attention(
         bias = DenseBias(bias)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     backend = keras.backend.backend()
+    if (record := _record.get()) is not None:
+        record.append(attention_weights(query, key, mask, bias, scale, soft_cap))
+        return weighted(ops.cast(record[-1], value.dtype), value)
     if chunked is None:
         is_long = _is_long(query.shape[1], key.shape[1])
         chunked = backend == "tensorflow" and is_long and not _plain.get()
@@ -192,6 +222,10 @@ def _fused_on_jax(
 ) -> Any:
     import jax
 
+    if bias is None and _has_flash_kernel(query, key, value, mask):
+        return jax.nn.dot_product_attention(
+            query, key, value, scale=scale, is_causal=mask.causal, implementation="cudnn"
+        )
     length, num_keys = query.shape[1], key.shape[1]
     allowed = mask.block(0, length, 0, num_keys)
     if bias is not None:
@@ -201,6 +235,31 @@ def _fused_on_jax(
         seen = ops.swapaxes(ops.any(allowed, axis=-1, keepdims=True), 1, 2)
         result = ops.where(seen, result, 0)
     return ops.cast(result, value.dtype)
+
+
+def _has_flash_kernel(query: Any, key: Any, value: Any, mask: AttentionMask) -> bool:
+    """Whether cuDNN computes this attention without a [T, S] matrix of scores in memory.
+
+    JAX never chooses it by itself. It is for half precision on CUDA GPUs, and its gradient for even
+    numbers of queries and keys. Not with masks: where these hid all keys of a sample, the gradient
+    of the queries was NaN (JAX 0.11.2). `keras.config.disable_flash_attention()` turns it off.
+    """
+    import jax
+
+    device = jax.devices()[0]
+    if device.platform != "gpu" or keras.config.is_flash_attention_enabled() is False:
+        return False
+    # On other GPUs than CUDA's it is no number, such as gfx942.
+    capability = str(getattr(device, "compute_capability", "")).split(".")[0]
+    if not capability.isdecimal() or int(capability) < 8:
+        return False
+    dtypes = {keras.backend.standardize_dtype(x.dtype) for x in (query, key, value)}
+    if len(dtypes) > 1 or not dtypes <= {"bfloat16", "float16"}:
+        return False
+    (length, _, dim), (num_keys, _, width) = query.shape[1:], value.shape[1:]
+    if dim != width or dim % 8 or dim > 128 or length % 2 or num_keys % 2:
+        return False
+    return mask.is_by_order and (length == num_keys or not mask.causal)
 
 
 def _check(

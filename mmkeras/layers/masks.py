@@ -173,6 +173,19 @@ class AttentionMask:
         return allowed
 
     @property
+    def is_by_order(self) -> bool:
+        """Whether it hides, from the first position on, later keys alone, or nothing at all.
+
+        Example:
+
+        >>> AttentionMask(causal=True).is_by_order, AttentionMask(causal=True, window=3).is_by_order
+        (True, False)
+        """
+        others = (self.window, self.keys, self.query_segments, self.dense)
+        begins = all(isinstance(n, int) and n == 0 for n in (self.offset, self.prefix))
+        return begins and all(part is None for part in others)
+
+    @property
     def may_hide_all(self) -> bool:
         """Whether there may be a query that sees no key."""
         if self.keys is not None or self.query_segments is not None or self.dense is not None:

@@ -1,12 +1,40 @@
 """`TransformerStack`: blocks one behind the other; what every encoder has at its heart."""
 
-from collections.abc import Sequence
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 
 from mmkeras.layers.checkpoint import checkpointed
 from mmkeras.layers.composite import Composite
+
+_entry: contextvars.ContextVar[Callable[[Any], Any] | None] = contextvars.ContextVar(
+    "entry", default=None
+)
+
+
+@contextlib.contextmanager
+def entering(change: Callable[[Any], Any]) -> Iterator[None]:
+    """Within it, what enters a `TransformerStack`, float [B, T, D], is changed first.
+
+    For whoever wants to see, or to vary, what a Transformer is given. It holds where layers run at
+    once and not as a graph that was made before.
+
+    Example:
+
+    >>> import numpy as np
+    >>> stack = TransformerStack(2, [])
+    >>> with entering(lambda values: 2 * values):
+    ...     np.array(stack(np.ones((1, 1, 2), "float32"))).tolist()
+    [[[2.0, 2.0]]]
+    """
+    token = _entry.set(change)
+    try:
+        yield
+    finally:
+        _entry.reset(token)
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -72,6 +100,8 @@ class TransformerStack(Composite):
         Returns:
             float [B, T, D].
         """
+        if (change := _entry.get()) is not None:
+            values = change(values)
         for block in self.blocks:
             given = {"attention_mask": attention_mask, "training": training}
             if self.checkpoint and training:

@@ -250,6 +250,19 @@ class Classification(Task):
         """The answer with its probabilities under the names of their classes."""
         return answer | {"probabilities": dict(zip(self.classes, answer["probabilities"]))}
 
+    def evidence(self, outputs: dict[str, Any], of: str | None = None) -> Any:
+        """The log-odds of a class, before the temperature; of the likeliest where none is named."""
+        logits = outputs["logits"]
+        if of is not None and of not in self.classes:
+            raise ValueError(f"there is no class {of!r}; the classes are {list(self.classes)}.")
+        if not self.multi_label:
+            # What raises all logits alike speaks for none of the classes.
+            others = ops.where(ops.eye(len(self.classes)) > 0, -1e9, logits[:, None])
+            logits = logits - ops.logsumexp(others, axis=-1)
+        if of is None:
+            return ops.max(logits, axis=-1)
+        return logits[:, self.classes.index(of)]
+
     def undefined(self, measure: str, targets: np.ndarray | None) -> str:
         """Means over classes need all of them, and what tells classes apart needs two."""
         if targets is None or measure not in ("f1", "mcc", "auc"):

@@ -115,6 +115,12 @@ class Regression(Task):
         """`value`, float [B]."""
         return {"value": outputs["value"][:, 0]}
 
+    def evidence(self, outputs: dict[str, Any], of: str | None = None) -> Any:
+        """The value itself; there is no other answer."""
+        if of is not None:
+            raise ValueError(f"the answer is one number; there is no {of!r} to explain.")
+        return outputs["value"][:, 0]
+
     @classmethod
     def tiny(cls) -> Self:
         """Around 20, give or take 5."""

@@ -2,8 +2,22 @@
 
 from mmkeras.training.curves import save_curves
 from mmkeras.training.examples import save_examples
+from mmkeras.training.learning_rates import LearningRates, learning_rates
+from mmkeras.training.panel import Panel
 from mmkeras.training.recipe import Recipe
 from mmkeras.training.run import Run, train
+from mmkeras.training.throughput import Throughput
 from mmkeras.training.trained import trained
 
-__all__ = ["Recipe", "Run", "save_curves", "save_examples", "train", "trained"]
+__all__ = [
+    "LearningRates",
+    "Panel",
+    "Recipe",
+    "Run",
+    "Throughput",
+    "learning_rates",
+    "save_curves",
+    "save_examples",
+    "train",
+    "trained",
+]

@@ -159,7 +159,18 @@ def test_preparing_again_gives_the_same_samples(builder, samples, tmp_path):
 def test_the_source_reads_it(builder):
     source = TFDS(builder, TEST)
     questions = {f"{kind}/{part}" for kind in KINDS for part in ("question", "answer")}
-    assert set(source.columns) == {"image", "objects", "caption", "kind"} | questions
+    assert (
+        set(source.columns)
+        == {
+            "image",
+            "objects",
+            "caption",
+            "kind",
+            "question",
+            "answer",
+        }
+        | questions
+    )
     assert len(source) == 32
 
 

@@ -21,6 +21,45 @@ for case in cases():
 np.savez("found.npz", **found)
 """
 
+#: cuDNN's kernel is chosen where it is right and fast: (dtype, queries, keys, D, mask, whether).
+ON_GPU = """
+import types
+
+import jax
+import keras
+from keras import ops
+
+from mmkeras.layers import AttentionMask
+from mmkeras.layers.attention import _has_flash_kernel
+
+assert keras.backend.backend() == "jax"
+everything, causal = AttentionMask(), AttentionMask(causal=True)
+padding = AttentionMask(keys=ops.ones((2, 8), "bool"))
+cases = [
+    ("bfloat16", 8, 8, 64, everything, True),
+    ("float16", 6, 8, 64, everything, True),
+    ("bfloat16", 8, 8, 64, causal, True),
+    ("float32", 8, 8, 64, everything, False),
+    ("bfloat16", 7, 8, 64, everything, False),
+    ("bfloat16", 8, 8, 20, everything, False),
+    ("bfloat16", 6, 8, 64, causal, False),
+    ("bfloat16", 8, 8, 64, AttentionMask(causal=True, window=3), False),
+    ("bfloat16", 8, 8, 64, padding, False),
+]
+tensors = [[ops.ones((2, n, 1, c[3]), c[0]) for n in (c[1], c[2], c[2])] for c in cases]
+gpu = types.SimpleNamespace(platform="gpu", compute_capability="9.0")
+jax.devices = lambda: [gpu]
+for case, qkv in zip(cases, tensors):
+    assert _has_flash_kernel(*qkv, case[4]) == case[5], case
+for capability in ("7.5", "gfx942"):
+    gpu.compute_capability = capability
+    assert not _has_flash_kernel(*tensors[0], everything)
+gpu.compute_capability = "8.0"
+assert _has_flash_kernel(*tensors[0], everything)
+keras.config.disable_flash_attention()
+assert not _has_flash_kernel(*tensors[0], everything)
+"""
+
 
 def cases():
     """The arguments of each case, by name."""
@@ -69,3 +108,7 @@ def test_results_and_gradients_are_those_on_tensorflow(in_backend, tmp_path):
             np.testing.assert_allclose(
                 found[f"{case}/{name}"], change, atol=2e-5, err_msg=f"{case}, {name}"
             )
+
+
+def test_flash_attention_is_chosen_where_it_is_right(in_backend):
+    in_backend("jax", ON_GPU)

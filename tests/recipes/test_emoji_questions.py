@@ -27,11 +27,9 @@ def test_each_kind_of_question_is_tested_alone(parts):
     for kind, begin in begins.items():
         assert all(question.startswith(begin) for question in asked(f"test_{kind}"))
     assert len(asked("test")) == 4 * len(asked("test_what"))
-    # About every picture of training all is asked, unless everything stands there twice.
-    questions, answers = asked("train"), asked("train", "answer")
-    assert len(questions) == 4 * 48 and [*map(bool, questions)] == [*map(bool, answers)]
+    # Of each kind a quarter of training.
     for begin in begins.values():
-        assert 40 < sum(question.startswith(begin) for question in questions) <= 48
+        assert sum(question.startswith(begin) for question in asked("train")) == 48 / 4
 
 
 def test_sees_what_a_writer_of_captions_sees(parts, tmp_path, monkeypatch):

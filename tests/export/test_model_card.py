@@ -1,0 +1,49 @@
+"""A card says what is known, and of the rest that it is not."""
+
+import itertools
+import json
+
+import pytest
+
+import mmkeras as mm
+from mmkeras.evaluation import evaluate
+from mmkeras.export import Verification, model_card
+from mmkeras.sources import Table
+
+
+@pytest.fixture(scope="module")
+def model():
+    fields = {"text": mm.Text.tiny(), "photo": mm.Image.tiny()}
+    return mm.MultimodalModel(fields, {"mood": mm.Classification(["up|", "<b>"])}, size="tiny")
+
+
+def test_what_is_measured_stands_with_its_interval(model):
+    rows = [{"text": "the dog", "by": "<i>x" if i % 2 else "y", "mood": "up|"} for i in range(12)]
+    report = evaluate(model, Table(rows), slices=["by"])
+    card = model_card(model, "moods", report=json.loads(report.to_json()))
+    accuracy = report["mood_accuracy"]
+    shown = f"{accuracy.value:.4f} ({accuracy.low:.4f} to {accuracy.high:.4f})"
+    assert f"| mood_accuracy | {shown} |" in card
+    assert "\\<i\\>x" in card and "<i>" not in card
+    assert "too few to judge" in card
+    rows = [line for line in card.splitlines() if line.startswith("|")]
+    # Every table has as many cells in each row as in its head, whatever stands in them.
+    for head, rule in itertools.pairwise(rows):
+        if set(rule) <= set("|-:"):
+            assert head.replace("\\|", "").count("|") == rule.count("|")
+
+
+def test_what_nobody_told_is_said_to_be_unknown(model):
+    card = model_card(model, "moods", about={"license": "mit", "limits": "Only in English."})
+    assert card.startswith("---\nlicense: mit\nlibrary_name: keras\ntags:\n  - mmkeras\n")
+    assert "## Limits and risks\n\nOnly in English." in card
+    assert "## Training data\n\nNot stated" in card and "## Evaluation\n\nNot measured." in card
+    with pytest.raises(ValueError, match=r"no \['licence'\].*license"):
+        model_card(model, "moods", about={"licence": "mit"})
+
+
+def test_files_and_what_they_cost(model, tmp_path):
+    seen = Verification(tmp_path / "moods.tflite", "litert", ("tensors",), 0.0, 3 * 2**20, 1.5)
+    card = model_card(model, "moods", [seen])
+    assert "| moods.tflite, size | 3.00 MiB |" in card and "1.5 ms" in card
+    assert f"| parameters | {model.count_params():,} |" in card

@@ -1,0 +1,53 @@
+"""The finder finds where a known problem diverges, and leaves the model as it was."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmkeras.training import learning_rates
+
+
+def linear(optimizer):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    model.compile(optimizer, "mse")
+    x = np.ones((64, 1), "float32")
+    return model, tf.data.Dataset.from_tensor_slices((x, 3 * x)).batch(16)
+
+
+def test_it_stops_where_gradient_descent_diverges():
+    # The loss is (w - 3)²: its second derivative is 2, and steps longer than 1 diverge.
+    model, data = linear(keras.optimizers.SGD())
+    found = learning_rates(model, data, 1e-3, 1e3, steps=200, smoothing=0.0)
+    assert 0.3 < found.rates[int(np.argmin(found.losses))] < 1.1
+    assert 0.9 < found.rates[-1] < 10
+    assert found.suggestion == pytest.approx(found.rates[int(np.argmin(found.losses))] / 10)
+
+
+def test_losses_are_those_of_single_steps():
+    model, data = linear(keras.optimizers.SGD())
+    weight = float(model.layers[0].kernel[0, 0])
+    found = learning_rates(model, data, 1e-3, 1e-2, steps=5, smoothing=0.0)
+    for rate, loss in zip(found.rates, found.losses):
+        assert loss == pytest.approx((weight - 3) ** 2, rel=1e-3)
+        weight -= rate * 2 * (weight - 3)
+
+
+def test_the_model_is_as_before():
+    model, data = linear(keras.optimizers.Adam(0.05))
+    model.fit(data, epochs=2, verbose=0, shuffle=False)
+    before = [np.array(v) for v in (*model.variables, *model.optimizer.variables)]
+    learning_rates(model, data, 1e-3, 1.0, steps=20)
+    for old, new in zip(before, (*model.variables, *model.optimizer.variables)):
+        np.testing.assert_array_equal(old, np.array(new))
+
+
+def test_what_it_cannot_do():
+    model, data = linear(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10)))
+    with pytest.raises(ValueError, match="follows a schedule"):
+        learning_rates(model, data)
+    model, data = linear("sgd")
+    with pytest.raises(ValueError, match="rates must grow"):
+        learning_rates(model, data, 1.0, 0.1)
+    with pytest.raises(ValueError, match="not compiled"):
+        learning_rates(keras.Sequential([keras.layers.Dense(1)]), data)
