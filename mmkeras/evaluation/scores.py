@@ -1,6 +1,6 @@
 """Measures that need all answers at once, such as mean average precision."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmkeras.contracts import Source, Task
@@ -10,7 +10,11 @@ from mmkeras.pipeline import pipeline
 
 
 def evaluate_scores(
-    model: MultimodalModel, source: Source, batch_size: int = 32, **options: Any
+    model: MultimodalModel,
+    source: Source,
+    batch_size: int = 32,
+    predict: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+    **options: Any,
 ) -> dict[str, dict[str, Any]]:
     """The scores of each task that has some; see `Task.scores`.
 
@@ -21,6 +25,8 @@ def evaluate_scores(
         model: the model; it need not be compiled.
         source: held-out samples.
         batch_size: samples in one forward pass.
+        predict: from a batch of inputs to `{task: {output: array}}`, where something else answers
+            than the model itself, such as its exported file.
         **options: of `mmkeras.pipeline`; a bad sample stops the evaluation.
 
     Returns:
@@ -46,11 +52,11 @@ def evaluate_scores(
     scored = {name: task for name, task in scored.items() if name not in unlabelled}
     if not scored:
         return {}
-    answers = []
+    answers, predict = [], predict or model.predict_on_batch
     options["without"] = [field for field in absent if field in model.fields]
     data = model.pipeline(source, labels=False, origins=True, batch_size=batch_size, **options)
     for inputs, origins in data:
-        answers += model.decode(model.predict_on_batch(inputs), origins)
+        answers += model.decode(predict(inputs), origins)
     results = {}
     for name, task in scored.items():
         if name not in labelled:
