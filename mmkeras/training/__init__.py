@@ -1,9 +1,22 @@
 """Training: a recipe says what, `train` does it with Keras' own `fit` and callbacks."""
 
 from mmkeras.training.curves import save_curves
+from mmkeras.training.distillation import Teacher, distil
 from mmkeras.training.examples import save_examples
+from mmkeras.training.pruning import MagnitudePruning, sparsity
 from mmkeras.training.recipe import Recipe
 from mmkeras.training.run import Run, train
 from mmkeras.training.trained import trained
 
-__all__ = ["Recipe", "Run", "save_curves", "save_examples", "train", "trained"]
+__all__ = [
+    "MagnitudePruning",
+    "Recipe",
+    "Run",
+    "Teacher",
+    "distil",
+    "save_curves",
+    "save_examples",
+    "sparsity",
+    "train",
+    "trained",
+]
