@@ -94,21 +94,30 @@ def test_inputs_and_outputs_stay_what_they_were(files):
         assert details(files[kind].path) == expected
 
 
-def test_the_static_scale_is_that_of_the_samples(model, source, files):
-    # The picture's first product takes pixels, whose range is that of the samples.
-    seen = np.concatenate([row["photo_pixels"] for row in calibrating(model, source, 6)])
-    interpreter = Interpreter(str(files["static"].path))
-    steps = [
-        tensor["quantization"][0]
-        for tensor in interpreter.get_tensor_details()
-        if tensor["dtype"] == np.int8 and np.prod(tensor["shape"]) >= seen[0].size
+def test_the_static_scale_spans_all_samples(tmp_path):
+    """The first of which is black, as are most."""
+    image = mm.Image.tiny()
+    model = mm.MultimodalModel({"photo": image}, {"kind": mm.Classification(["a", "b"])}, "tiny")
+    levels = [0] * 8 + [255]
+    source = Table([{"photo": np.full((16, 16, 3), level, "uint8")} for level in levels])
+    seen = np.concatenate([row["photo_pixels"] for row in calibrating(model, source, 9)])
+    path = mm.export.litert(
+        model,
+        tmp_path / "a.tflite",
+        quantize="static",
+        calibration=source,
+        least_agreement=0.0,
+    ).path
+    ranges = [
+        (scale * (-128 - zero), scale * (127 - zero))
+        for tensor in Interpreter(str(path)).get_tensor_details()
+        if tensor["dtype"] == np.int8 and tuple(tensor["shape"][1:]) == seen.shape[1:]
+        for scale, zero in [tensor["quantization"]]
     ]
-    largest = np.abs(seen).max()
-    assert any(
-        step == pytest.approx(width / 255, rel=0.02)
-        for step in steps
-        for width in (2 * largest, seen.max() - min(seen.min(), 0))
-    )
+    assert ranges
+    for low, high in ranges:
+        assert low == pytest.approx(seen.min(), abs=0.02)
+        assert high == pytest.approx(seen.max(), abs=0.02)
 
 
 def test_mel_filters_are_no_eight_bits(files):
