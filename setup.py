@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "mmkeras/__init__.py").read_text())[1]
 
-EXPORT = ["ai-edge-litert>=2.0", "tensorflow-serving-api>=2.19"]
+EXPORT = ["ai-edge-litert>=2.0", "ai-edge-quantizer>=0.10", "tensorflow-serving-api>=2.19"]
 DETECTION = ["pycocotools>=2.0.8"]
 SPEECH = ["jiwer>=3.1"]
 TEXT = ["rouge-score>=0.1.2", "sacrebleu>=2.4"]

@@ -1,4 +1,4 @@
-"""The `mmkeras` command: demo, train, evaluate, predict, transcribe, search, export.
+"""The `mmkeras` command: demo, train, evaluate, predict, transcribe, search, export, optimize.
 
 Exit codes: 0 done, 1 the data, the model or a file is not right (the message says which), 2 the
 command line is not.
@@ -123,7 +123,23 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("model", help="a .keras file")
     export.add_argument("path", help="<name>/<version> for a SavedModel, or <name>.tflite")
     export.add_argument("--overwrite", action="store_true", help="replace what stands there")
+    export.add_argument("--quantize", choices=["float16", "dynamic", "static"],
+                        help="fewer bits for each weight of a LiteRT file")  # fmt: skip
+    _add_calibration(export)
     export.set_defaults(run=_export)
+
+    optimize = commands.add_parser(
+        "optimize", help="quantise for LiteRT, and measure what it costs"
+    )
+    optimize.add_argument("model", help="a .keras file")
+    optimize.add_argument("--out", required=True, help="folder of the files and of the comparison")
+    optimize.add_argument("--recipe", help="measure on a part of this recipe's samples")
+    optimize.add_argument("--part", default="test", help="which part of them (%(default)s)")
+    optimize.add_argument("--table", metavar="FILE", help="measure on a CSV, TSV, JSONL or Parquet")
+    _add_calibration(optimize)
+    optimize.add_argument("--threads", type=int, default=1, help="of LiteRT (%(default)s)")
+    optimize.add_argument("--overwrite", action="store_true", help="replace what stands there")
+    optimize.set_defaults(run=_optimize)
     return parser
 
 
@@ -131,6 +147,14 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", metavar="FILE", help="CSV, TSV, JSONL or Parquet")
     parser.add_argument("--on-error", choices=["raise", "skip"], default="raise",
                         help="what to do about bad samples (%(default)s)")  # fmt: skip
+
+
+def _add_calibration(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--calibrate", metavar="PART|FILE",
+                        help="samples that show the range of activations: a part of the recipe's, "
+                             "such as train, or a table")  # fmt: skip
+    parser.add_argument("--calibration-samples", type=int, default=200, metavar="N",
+                        help="how many of them are looked at (%(default)s)")  # fmt: skip
 
 
 def _demo(given: argparse.Namespace) -> None:
@@ -180,22 +204,13 @@ def _train(given: argparse.Namespace) -> None:
 
 
 def _evaluate(given: argparse.Namespace) -> None:
-    from mmkeras import recipes
     from mmkeras.evaluation.lacking import lacking
     from mmkeras.sources import Table
 
     if (given.recipe is None) == (given.table is None):
         raise ValueError("name either a --recipe or a --table.")
     model = _load(given.model)
-    if given.table:
-        source = Table(given.table)
-    else:
-        parts = recipes.load(given.recipe).sources()
-        if given.part not in parts:
-            raise ValueError(
-                f"recipe {given.recipe} has no part {given.part!r}; it has {[*parts]}."
-            )
-        source = parts[given.part]
+    source = Table(given.table) if given.table else _part(given.recipe, given.part)
     if absent := lacking(model, source):
         columns = list(source.columns)
         print(f"Left out: there are no columns for {absent}, but {columns}.", file=sys.stderr)
@@ -375,9 +390,85 @@ def _writable(value: Any) -> Any:
 
 def _export(given: argparse.Namespace) -> None:
     from mmkeras import export
+    from mmkeras.sources import Table
 
-    kind = export.litert if given.path.endswith(".tflite") else export.saved_model
-    print(kind(_load(given.model), given.path, overwrite=given.overwrite))
+    model = _load(given.model)
+    if given.path.endswith(".tflite"):
+        seen = export.litert(
+            model,
+            given.path,
+            overwrite=given.overwrite,
+            quantize=given.quantize,
+            calibration=Table(given.calibrate) if given.calibrate else None,
+            calibration_samples=given.calibration_samples,
+        )
+    elif given.quantize or given.calibrate:
+        raise ValueError(f"only a .tflite file is quantised; got the path {given.path}.")
+    else:
+        seen = export.saved_model(model, given.path, overwrite=given.overwrite)
+    print(seen)
+
+
+def _optimize(given: argparse.Namespace) -> None:
+    import tempfile
+
+    from mmkeras import export
+    from mmkeras.contracts import Task
+    from mmkeras.evaluation import compare_litert
+    from mmkeras.sources import Table
+
+    if (given.recipe is None) == (given.table is None):
+        raise ValueError("name either a --recipe or a --table.")
+    model = _load(given.model)
+    if given.recipe:
+        source = _part(given.recipe, given.part)
+        calibration = _part(given.recipe, given.calibrate or "train")
+    else:
+        source = Table(given.table)
+        calibration = Table(given.calibrate) if given.calibrate else None
+    folder = Path(given.out)
+    concluding = any(type(task).conclude is not Task.conclude for task in model.tasks.values())
+    kinds = {"float32": None, "float16": "float16", "dynamic": "dynamic", "int8": "static"}
+    files, heads = {}, {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, kind in kinds.items():
+            if kind == "static" and calibration is None:
+                print("int8 is left out: it needs --calibrate FILE.", file=sys.stderr)
+                continue
+            options = {
+                "quantize": kind,
+                "calibration": calibration if kind == "static" else None,
+                "calibration_samples": given.calibration_samples,
+                # What it costs is what is measured below.
+                "least_agreement": 0.0,
+            }
+            try:
+                path = folder / f"{name}.tflite"
+                export.litert(model, path, overwrite=given.overwrite, **options)
+                if concluding:
+                    heads[name] = Path(scratch) / path.name
+                    export.litert(model, heads[name], conclude=False, **options)
+            except export.ExportError as error:
+                if kind is None:
+                    raise
+                print(f"{name} is left out: {error}", file=sys.stderr)
+                heads.pop(name, None)
+                continue
+            files[name] = path
+        compared = compare_litert(model, files, source, heads or None, given.threads)
+    compared.save(folder)
+    print(compared)
+    print(f"The files are in {folder}, with comparison.md, .json and .csv.")
+
+
+def _part(recipe: str, part: str) -> Any:
+    """The samples of a part of a recipe."""
+    from mmkeras import recipes
+
+    parts = recipes.load(recipe).sources()
+    if part not in parts:
+        raise ValueError(f"recipe {recipe} has no part {part!r}; it has {[*parts]}.")
+    return parts[part]
 
 
 def _load(path: str) -> Any:

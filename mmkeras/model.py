@@ -145,6 +145,8 @@ class MultimodalModel(keras.Model):
                     metric.name = f"{task_name}_{metric.name}"
                     self.measures[metric.name] = metric
                     self._measured[metric.name] = (task_name, output)
+        #: Whom it learns from beside the labels; see `mmkeras.training.distil`. No part of it.
+        self.teacher: Any = None
         self.loss_means = {
             task: keras.metrics.Mean(name=f"{task}_loss") for task in tasks if len(tasks) > 1
         }
@@ -199,14 +201,17 @@ class MultimodalModel(keras.Model):
     ) -> Any:
         """The weighted sum of the tasks' losses, each the mean over its labelled samples.
 
+        Where there is a teacher, what it says of the batch counts in training too.
+
         Args:
-            x: unused.
+            x: the inputs, for the teacher.
             y: `{task: target}`; tasks that are not in it are left out.
             y_pred: `{task: {output: tensor}}`.
             sample_weight: None, or `{task: float [B]}`, 0 where a sample has no label.
-            training: unused.
+            training: False leaves the teacher out.
         """
-        del x, training
+        teacher = self.teacher if training else None
+        taught = {} if teacher is None else teacher.model(x, training=False)
         mean = _LabelledMean()
         total = ops.zeros(())
         for loss in self.losses:
@@ -216,7 +221,14 @@ class MultimodalModel(keras.Model):
             weight = _weight(sample_weight, name, loss)
             if name in self.loss_means:
                 self.loss_means[name].update_state(loss, sample_weight=weight)
-            total = total + self._weighed(name, mean(loss, weight), weight)
+            loss = mean(loss, weight)
+            if teacher is not None:
+                soft = self.tasks[name].distil(
+                    y[name], y_pred[name], taught[name], teacher.temperature
+                )
+                soft = mean(soft, ops.ones_like(soft))
+                loss = teacher.alpha * loss + (1.0 - teacher.alpha) * soft
+            total = total + self._weighed(name, loss, weight)
         return total
 
     def _weighed(self, task: str, loss: Any, weights: Any) -> Any:

@@ -59,6 +59,29 @@ def test_train_evaluate_predict_export(folder, trained, capsys):
         assert "agree with the model" in capsys.readouterr().out
 
 
+def test_optimize_writes_files_and_what_they_cost(folder, trained, capsys):
+    table, out = str(folder / "pets.csv"), folder / "small"
+    command = ["optimize", trained, "--out", str(out), "--table", table]
+    assert cli.main(command) == 0
+    told = capsys.readouterr()
+    assert "int8 is left out: it needs --calibrate" in told.err
+    assert "| dynamic |" in told.out and "kind_accuracy" in told.out
+    assert cli.main([*command, "--calibrate", table]) == 1
+    assert "exists" in capsys.readouterr().err
+    assert cli.main([*command, "--calibrate", table, "--overwrite"]) == 0
+    rows = json.loads((out / "comparison.json").read_text())["rows"]
+    assert [*rows] == ["float32", "float16", "dynamic", "int8"]
+    for name, row in rows.items():
+        assert row["size_bytes"] == (out / f"{name}.tflite").stat().st_size
+    assert rows["float32"]["kind_accuracy"] > 0.9
+
+    small = str(folder / "served" / "small.tflite")
+    assert cli.main(["export", trained, small, "--quantize", "static", "--calibrate", table]) == 0
+    assert "of decisions" in capsys.readouterr().out
+    assert cli.main(["export", trained, str(folder / "served/9"), "--quantize", "dynamic"]) == 1
+    assert "only a .tflite file is quantised" in capsys.readouterr().err
+
+
 def test_entities_from_a_table_to_answers(tmp_path, capsys):
     people, places = ("Anna", "Zoë", "Tom"), ("Rome", "Köln")
     rows = [

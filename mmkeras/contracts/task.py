@@ -59,6 +59,11 @@ class Task(Configured, abc.ABC):
         return True
 
     @property
+    def distils(self) -> tuple[str, ...]:
+        """The outputs by which a teacher teaches this task; see `distil`. By default none."""
+        return ()
+
+    @property
     def draws(self) -> bool:
         """Whether answers need random numbers, which LiteRT does not have. By default False."""
         return False
@@ -185,6 +190,23 @@ class Task(Configured, abc.ABC):
     @abc.abstractmethod
     def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
         """The loss of each sample, float [B], in `keras.ops`, from all outputs of the head."""
+
+    def distil(
+        self, target: Any, outputs: dict[str, Any], taught: dict[str, Any], temperature: float
+    ) -> Any:
+        """How far the outputs are from a teacher's, float [B], in `keras.ops`; see `distils`.
+
+        Args:
+            target: as in `loss`; it may tell which places count, and is no label to learn.
+            outputs: the student's.
+            taught: the teacher's for the same batch.
+            temperature: by which logits are divided; see `mmkeras.losses.distillation`.
+
+        Raises:
+            ValueError: the task has no outputs that are choices, which is the default.
+        """
+        del target, outputs, taught, temperature
+        raise ValueError(f"{type(self).__name__} has no choices that a teacher could soften.")
 
     @abc.abstractmethod
     def metrics(self) -> dict[str, list[keras.metrics.Metric]]:

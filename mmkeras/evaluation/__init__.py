@@ -5,6 +5,7 @@ from mmkeras.evaluation.calibration import calibrate, fitted_temperature, reliab
 from mmkeras.evaluation.callback import Evaluation
 from mmkeras.evaluation.estimate import Estimate
 from mmkeras.evaluation.gaps import Gap, gaps
+from mmkeras.evaluation.litert import LiteRTComparison, compare_litert
 from mmkeras.evaluation.report import Report, evaluate
 from mmkeras.evaluation.scores import evaluate_scores
 from mmkeras.evaluation.slices import grouped
@@ -14,9 +15,11 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Gap",
+    "LiteRTComparison",
     "Report",
     "baselines",
     "calibrate",
+    "compare_litert",
     "evaluate",
     "evaluate_scores",
     "evaluate_subsets",

@@ -1,7 +1,7 @@
 """Measures that need all answers at once, such as mean average precision."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,16 @@ class Answers:
         return self.task.scores([self.answers[i] for i in chosen], [self.labels[i] for i in chosen])
 
 
+#: From a batch of inputs to the model's outputs.
+Predict = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
 def scored_answers(
-    model: MultimodalModel, source: Source, batch_size: int = 32, **options: Any
+    model: MultimodalModel,
+    source: Source,
+    batch_size: int = 32,
+    predict: Predict | None = None,
+    **options: Any,
 ) -> dict[str, Answers]:
     """The answers of each task that has `Task.scores`; see `evaluate_scores`."""
     if options.get("on_error", "raise") != "raise":
@@ -53,11 +61,11 @@ def scored_answers(
     scored = {name: task for name, task in scored.items() if name not in unlabelled}
     if not scored:
         return {}
-    answers = []
+    answers, predict = [], predict or model.predict_on_batch
     options["without"] = [field for field in absent if field in model.fields]
     data = model.pipeline(source, labels=False, origins=True, batch_size=batch_size, **options)
     for inputs, origins in data:
-        answers += model.decode(model.predict_on_batch(inputs), origins)
+        answers += model.decode(predict(inputs), origins)
     results = {}
     for name, task in scored.items():
         told = [answer[name] for answer in answers]
@@ -73,7 +81,11 @@ def scored_answers(
 
 
 def evaluate_scores(
-    model: MultimodalModel, source: Source, batch_size: int = 32, **options: Any
+    model: MultimodalModel,
+    source: Source,
+    batch_size: int = 32,
+    predict: Predict | None = None,
+    **options: Any,
 ) -> dict[str, dict[str, Any]]:
     """The scores of each task that has some; see `Task.scores`.
 
@@ -84,6 +96,8 @@ def evaluate_scores(
         model: the model; it need not be compiled.
         source: held-out samples.
         batch_size: samples in one forward pass.
+        predict: from a batch of inputs to `{task: {output: array}}`, where something else answers
+            than the model itself, such as its exported file.
         **options: of `mmkeras.pipeline`; a bad sample stops the evaluation.
 
     Returns:
@@ -95,7 +109,7 @@ def evaluate_scores(
         ValueError: bad samples were to be skipped, which would part answers from labels.
         KeyError: the source has none of the fields, or none of the tasks.
     """
-    made = scored_answers(model, source, batch_size, **options)
+    made = scored_answers(model, source, batch_size, predict, **options)
     return {name: answers.scores() for name, answers in made.items()}
 
 

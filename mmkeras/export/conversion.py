@@ -62,12 +62,15 @@ def drafted(path: Path) -> Iterator[Path]:
         os.replace(draft, path)
 
 
-def converted(model: MultimodalModel, signatures: Mapping[str, Callable[..., Any]]) -> bytes:
+def converted(
+    model: MultimodalModel, signatures: Mapping[str, Callable[..., Any]], float16: bool = False
+) -> bytes:
     """A LiteRT file of built-in operations alone.
 
     Args:
         model: whose weights the functions use.
         signatures: `{name: tf.function}`, each with its `input_signature`, and not traced yet.
+        float16: writes constants in half precision; what computes with them makes them float32.
 
     Raises:
         ExportError: LiteRT has no built-in operation for something.
@@ -83,6 +86,9 @@ def converted(model: MultimodalModel, signatures: Mapping[str, Callable[..., Any
             folder, signature_keys=list(signatures)
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if float16:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
         try:
             return converter.convert()
         except Exception as error:  # The converter's own error type is private.

@@ -44,7 +44,7 @@ def tensor_specs(model: MultimodalModel, batch_size: int | None) -> dict[str, tf
 
 
 def tensors_signature(
-    model: MultimodalModel, batch_size: int | None
+    model: MultimodalModel, batch_size: int | None, conclude: bool = True
 ) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
     """Preprocessed tensors to the model's outputs, as the tasks conclude them.
 
@@ -52,12 +52,14 @@ def tensors_signature(
         model: the model.
         batch_size: a number makes every shape static, at the modalities' full lengths; None leaves
             the batch and the ragged dimensions open.
+        conclude: False gives the outputs as the heads give them.
     """
     specs = tensor_specs(model, batch_size)
 
     @tf.function(input_signature=[specs])
     def tensors(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return concluded(model, model(inputs, training=False))
+        outputs = model(inputs, training=False)
+        return concluded(model, outputs) if conclude else flat(outputs)
 
     return tensors
 

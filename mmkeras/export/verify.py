@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mmkeras.metrics.agreement import decisions
+
 Arrays = Mapping[str, np.ndarray]
 RUNTIMES = Path(__file__).parent / "runtimes"
 
@@ -34,6 +36,9 @@ class Verification:
             above 1.
         size_bytes: the size of all its files.
         latency_ms: the median time of one call with one sample.
+        agreement: of an exported model whose weights were rounded, the share of decisions (classes,
+            tags, pixels, pieces) that are the model's own; None where there are none, or the
+            weights are the model's.
     """
 
     path: Path
@@ -42,12 +47,14 @@ class Verification:
     max_difference: float
     size_bytes: int
     latency_ms: float
+    agreement: float | None = None
 
     def __str__(self) -> str:
+        decided = "" if self.agreement is None else f" and in {self.agreement:.1%} of decisions"
         return (
             f"{self.path}: {' and '.join(self.signatures)} agree with the model to "
-            f"{self.max_difference:.1e} in {self.runtime}, {self.size_bytes / 2**20:.2f} MiB, "
-            f"{self.latency_ms:.1f} ms a sample"
+            f"{self.max_difference:.1e}{decided} in {self.runtime}, "
+            f"{self.size_bytes / 2**20:.2f} MiB, {self.latency_ms:.1f} ms a sample"
         )
 
 
@@ -59,8 +66,13 @@ def verify(
     tolerance: float = 1e-4,
     approximate: Collection[str] = (),
     drawn: Collection[str] = (),
+    least_agreement: float | None = None,
 ) -> Verification:
     """Runs every signature on its inputs and compares all outputs.
+
+    The outputs of a model whose weights were rounded are others: of these it measures how far off
+    they are, and in how many decisions. A decision is the likeliest class of each `logits`, and
+    each whole number, such as a pixel's class or a piece of a text.
 
     Args:
         path: the exported model.
@@ -69,10 +81,12 @@ def verify(
         inputs: `{signature: {name: array [B, ...]}}`.
         expected: `{signature: {name: array [B, ...]}}`, the model's own outputs.
         tolerance: the largest difference allowed, as a share of values above 1; texts and whole
-            numbers must be equal.
+            numbers must be equal, unless `least_agreement` is given.
         approximate: outputs that make much of a rounding, such as a waveform whose phase was
             guessed: they may differ by a hundred times as much, and files by the last bits.
         drawn: outputs that are others in every call: their shapes are compared.
+        least_agreement: the share of decisions that have to be the model's; None: all, and the
+            agreement is not stated.
 
     Raises:
         ExportError: the runtime fails, lacks an output or differs; the message says where.
@@ -88,7 +102,7 @@ def verify(
         result = pickle.loads(made.read_bytes())
     if result["foreign"]:
         raise ExportError(f"{path} imported {result['foreign']}, which a server does not have.")
-    largest = 0.0
+    largest, same = 0.0, []
     for signature, outputs in expected.items():
         got = result["outputs"][signature]
         if set(got) != set(outputs):
@@ -99,6 +113,12 @@ def verify(
             if name in drawn and got[name].shape == value.shape:
                 continue
             allowed = tolerance * (_LOOSER if name in approximate else 1)
+            if least_agreement is not None and got[name].shape == value.shape:
+                decided = decisions(name, value)
+                if decided is not None:
+                    same.append(np.ravel(decided == decisions(name, got[name])))
+                if value.dtype.kind in "iub":
+                    continue
             difference = _difference(got[name], value, name in approximate)
             if not difference <= allowed:
                 raise ExportError(
@@ -107,6 +127,13 @@ def verify(
                     f"{tolerance}."
                 )
             largest = max(largest, difference)
+    agreement = float(np.mean(np.concatenate(same))) if same else None
+    if least_agreement is not None and agreement is not None and agreement < least_agreement:
+        raise ExportError(
+            f"{path} decides as the model does in {agreement:.1%} of {sum(map(len, same))} cases, "
+            f"less than {least_agreement:.0%}; quantise it in another way, or if that is good "
+            "enough, pass a smaller least_agreement."
+        )
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return Verification(
         path=path,
@@ -115,6 +142,7 @@ def verify(
         max_difference=largest,
         size_bytes=sum(file.stat().st_size for file in files),
         latency_ms=result["latency_ms"],
+        agreement=agreement,
     )
 
 

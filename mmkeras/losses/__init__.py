@@ -9,6 +9,7 @@ from mmkeras.losses.cross_entropy import (
     masked_cross_entropy,
 )
 from mmkeras.losses.ctc import alignable, ctc_loss
+from mmkeras.losses.distillation import distillation
 from mmkeras.losses.huber import huber
 from mmkeras.losses.spectral import log_magnitude_error, turn_error
 from mmkeras.losses.uncertainty import uncertainty_weighted
@@ -19,6 +20,7 @@ __all__ = [
     "crf_negative_log_likelihood",
     "cross_entropy",
     "ctc_loss",
+    "distillation",
     "forward_sum",
     "huber",
     "info_nce",

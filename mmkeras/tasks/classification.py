@@ -15,6 +15,7 @@ from mmkeras.contracts.mix import Mixture
 from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.layers.pooling import FieldPooling, check_pool, masked_mean
 from mmkeras.losses.cross_entropy import binary_cross_entropy, cross_entropy
+from mmkeras.losses.distillation import distillation
 from mmkeras.metrics.accuracy import Accuracy, TopAccuracy
 from mmkeras.metrics.by_class import AUC, F1
 from mmkeras.metrics.matthews_correlation import MatthewsCorrelation
@@ -210,6 +211,21 @@ class Classification(Task):
             voted = ops.any(ops.not_equal(votes, 0), axis=-1)
             loss = loss + self.vote_loss * masked_mean(losses[..., None], voted)[:, 0]
         return loss
+
+    @property
+    def distils(self) -> tuple[str, ...]:
+        """The logits."""
+        return ("logits",)
+
+    def distil(
+        self, target: Any, outputs: dict[str, Any], taught: dict[str, Any], temperature: float
+    ) -> Any:
+        """See `distillation`; with `multi_label`, each class is a choice between it and nothing."""
+        del target
+        logits = [each["logits"] for each in (taught, outputs)]
+        if self.multi_label:
+            logits = [ops.stack([each, ops.zeros_like(each)], axis=-1) for each in logits]
+        return distillation(*logits, temperature)
 
     def metrics(self) -> dict[str, list[keras.metrics.Metric]]:
         """The `measures`; with `multi_label`, accuracy and F1 ask for at least one half."""

@@ -15,6 +15,7 @@ from mmkeras.contracts.mix import Mixture
 from mmkeras.contracts.refusal import refuse
 from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Task, Tensors
 from mmkeras.layers.grids import maps, needed_grids
+from mmkeras.losses.distillation import distillation
 from mmkeras.losses.segmentation import segmentation_loss
 from mmkeras.metrics.segmentation import MeanOverlap, segmentation_scores
 from mmkeras.tokens import Grids, Layout, Tokens
@@ -205,6 +206,18 @@ class SemanticSegmentation(Task):
     def loss(self, target: Any, outputs: dict[str, Any]) -> Any:
         """See `segmentation_loss`."""
         return segmentation_loss(target, outputs["logits"], self.class_weights, self.dice_weight)
+
+    @property
+    def distils(self) -> tuple[str, ...]:
+        """The logits."""
+        return ("logits",)
+
+    def distil(
+        self, target: Any, outputs: dict[str, Any], taught: dict[str, Any], temperature: float
+    ) -> Any:
+        """See `distillation`, of all pixels, also those that the label leaves open."""
+        del target
+        return distillation(taught["logits"], outputs["logits"], temperature)
 
     def metrics(self) -> dict[str, list[keras.metrics.Metric]]:
         """Mean intersection over union, at the size that is learned."""

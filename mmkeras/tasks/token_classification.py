@@ -18,6 +18,7 @@ from mmkeras.decoding.crf_marginals import crf_marginals
 from mmkeras.decoding.viterbi import viterbi
 from mmkeras.layers.tagging import TagScheme
 from mmkeras.losses.crf import crf_negative_log_likelihood
+from mmkeras.losses.distillation import distillation
 from mmkeras.metrics.entity_f1 import EntityF1
 from mmkeras.tokenizers.characters import shifted
 from mmkeras.tokens import Layout, Tokens
@@ -249,6 +250,21 @@ class TokenClassification(Task):
         else:
             loss = crf_negative_log_likelihood(tags, logits, mask, *_no_chain(self.tagging.size))
         return loss / ops.maximum(ops.sum(ops.cast(mask, loss.dtype), axis=1), 1.0)
+
+    @property
+    def distils(self) -> tuple[str, ...]:
+        """The logits; with `crf` none: its scores are no probabilities of single tags."""
+        return () if self.crf else ("logits",)
+
+    def distil(
+        self, target: Any, outputs: dict[str, Any], taught: dict[str, Any], temperature: float
+    ) -> Any:
+        """See `distillation`, of the tokens that have a tag."""
+        if self.crf:
+            return super().distil(target, outputs, taught, temperature)
+        logits = outputs["logits"]
+        mask = target[:, : logits.shape[1] or ops.shape(logits)[1]] >= 0
+        return distillation(taught["logits"], logits, temperature, mask)
 
     def metrics(self) -> dict[str, list[keras.metrics.Metric]]:
         """F1 of entities, with exact borders and type, over the words that the model reads."""

@@ -1,0 +1,102 @@
+"""How much of a `small` model a `tiny` one keeps: taught by it, and by labels alone.
+
+    CUDA_VISIBLE_DEVICES= python benchmarks/distillation.py runs/distillation
+
+Trains the model of the recipe `emoji` with encoders of the size `small`, and two with encoders of
+the size `tiny`, of equal fields, steps and seed: one by its labels, one by `distil`. All are
+measured on the test emoji, by all fields and by each alone. Models that are in the folder already
+are not trained again; `--teacher model.keras` takes another teacher. The table goes to
+`benchmarks/results/distillation.md`.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import contest
+import keras
+
+from mmkeras import MultimodalModel
+from mmkeras.evaluation import evaluate_subsets
+from mmkeras.fusions import Late
+from mmkeras.layers.sizes import size_of
+from mmkeras.recipes import emoji
+from mmkeras.training import Recipe, distil, train
+
+RESULTS = Path(__file__).parent / "results" / "distillation.md"
+#: A small model learns for longer (Beyer et al. 2022: a good teacher is patient).
+EPOCHS = {"small": 5, "tiny": 20}
+
+
+def of_size(like: MultimodalModel, size: str) -> MultimodalModel:
+    """A model with the fields and tasks of another, of a named size."""
+    encoders = {
+        field: type(encoder).for_modality(like.fields[field], size, name=f"{field}_encoder")
+        for field, encoder in like.encoders.items()
+    }
+    return MultimodalModel(
+        like.fields,
+        like.tasks,
+        encoders=encoders,
+        fusion=Late(size_of(size).dim),
+        modality_dropout=like.modality_dropout,
+    )
+
+
+def made(recipe: Recipe, folder: Path) -> tuple[MultimodalModel, float]:
+    """The model of a recipe, and the seconds of CPU time that it took, 0 if it was there."""
+    if (folder / "model.keras").exists():
+        return keras.saving.load_model(folder / "model.keras"), 0.0
+    before = time.process_time()
+    return train(recipe, folder, verbose=2).model, time.process_time() - before
+
+
+def main() -> None:
+    """Trains, measures and writes the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--teacher", type=Path, help="a .keras file; trained if left out")
+    parser.add_argument("--temperature", type=float, default=3.0)
+    parser.add_argument("--alpha", type=float, default=0.3)
+    given = parser.parse_args()
+
+    recipe = emoji.recipe.replace(epochs=EPOCHS["small"])
+    if given.teacher is None:
+        small = recipe.replace(model=lambda source: of_size(emoji.model(source), "small"))
+        teacher, taught = made(small, given.folder / "small")
+    else:
+        teacher, taught = keras.saving.load_model(given.teacher), 0.0
+    tiny = recipe.replace(epochs=EPOCHS["tiny"], model=lambda _: of_size(teacher, "tiny"))
+    options = {"temperature": given.temperature, "alpha": given.alpha}
+    pupil = tiny.replace(model=lambda _: distil(of_size(teacher, "tiny"), teacher, **options))
+    rows = {"teacher": (teacher, taught)}
+    rows["tiny, by labels"] = made(tiny, given.folder / "tiny")
+    rows["tiny, distilled"] = made(pupil, given.folder / "distilled")
+
+    lines = [contest.machine(2, "tensorflow", "keras"), ""]
+    source = recipe.sources()["test"]
+    whole = None
+    for name, (model, seconds) in rows.items():
+        model.compile()
+        scores = {
+            " + ".join(fields): values["category_accuracy"]
+            for fields, values in evaluate_subsets(model, source).items()
+            if len(fields) in (1, len(model.fields))
+        }
+        if whole is None:
+            lines.append(f"| model | weights | CPU min | {' | '.join(scores)} | share |")
+            lines.append(f"|---|--:|--:|{'--:|' * (len(scores) + 1)}")
+        *_, all_fields = scores.values()
+        whole = whole or all_fields
+        lines.append(
+            f"| {name} | {model.count_params():,} | {seconds / 60:.1f} | "
+            f"{' | '.join(f'{score:.3f}' for score in scores.values())} | "
+            f"{all_fields / whole:.3f} |"
+        )
+        print(lines[-1], flush=True)
+    RESULTS.write_text("\n".join(lines) + "\n")
+    print(RESULTS.read_text())
+
+
+if __name__ == "__main__":
+    main()
