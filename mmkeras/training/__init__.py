@@ -1,9 +1,28 @@
-"""Training: a recipe says what, `train` does it with Keras' own `fit` and callbacks."""
+"""Training: a recipe says what, `train` does it, `tune` looks for a better recipe."""
 
 from mmkeras.training.curves import save_curves
 from mmkeras.training.examples import save_examples
+from mmkeras.training.goal import Goal
 from mmkeras.training.recipe import Recipe
 from mmkeras.training.run import Run, train
+from mmkeras.training.search_space import Choice, Range, SearchSpace, parse_search
 from mmkeras.training.trained import trained
+from mmkeras.training.trials import Trial
+from mmkeras.training.tune import Tuned, tune
 
-__all__ = ["Recipe", "Run", "save_curves", "save_examples", "train", "trained"]
+__all__ = [
+    "Choice",
+    "Goal",
+    "Range",
+    "Recipe",
+    "Run",
+    "SearchSpace",
+    "Trial",
+    "Tuned",
+    "parse_search",
+    "save_curves",
+    "save_examples",
+    "train",
+    "trained",
+    "tune",
+]
