@@ -117,9 +117,9 @@ class Goal:
         """What a search goes by: the objective, worse than all others' where a limit is broken.
 
         Deb 2000, "An Efficient Constraint Handling Method for Genetic Algorithms": whoever is over
-        a limit gets the worst objective of those within, made worse by how far over it is (here by
-        that share of the spread of their objectives). So the search learns where the limits are,
-        and which way leads back, whatever the units.
+        a limit gets the worst objective of those within, made worse by how far over it is: here by
+        e / (1 + e) of the spread of their objectives, e being the excess. So the search learns
+        where the limits are, and which way leads back, whatever the units.
 
         Args:
             trials: the numbers of each.
@@ -128,7 +128,8 @@ class Goal:
         worst = (min if self.direction == "max" else max)(inside, default=0.0)
         spread = max(inside, default=0.0) - min(inside, default=0.0) or 1.0
         worse = -spread if self.direction == "max" else spread
+        over = [1 - 1 / (1 + self.excess(measured)) for measured in trials]
         return [
-            worst + worse * min(self.excess(m), 1e3) if self.excess(m) else m[self.objective]
-            for m in trials
+            worst + worse * share if share else measured[self.objective]
+            for share, measured in zip(over, trials)
         ]
