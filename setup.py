@@ -28,6 +28,7 @@ DEMO = [
 ]
 PARQUET = ["pyarrow>=16"]
 SEARCH = ["faiss-cpu>=1.9"]
+TUNE = ["keras-tuner>=1.4.7", "matplotlib>=3.9", "scikit-learn>=1.5", "scipy>=1.13"]
 
 setup(
     name="mmkeras",
@@ -65,10 +66,13 @@ setup(
         # Search in large collections.
         "search": SEARCH,
         "io": ["tensorflow-io>=0.37"],
+        # Search for a better recipe.
+        "tune": TUNE,
         "test": [
             *DEMO,
             *PARQUET,
             *SEARCH,
+            *TUNE,
             "faster-coco-eval>=1.6",
             "hypothesis>=6.100",
             "jax>=0.4.30",

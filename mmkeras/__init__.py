@@ -44,6 +44,7 @@ from mmkeras.tasks import (
     Vocoding,
 )
 from mmkeras.tokens import Tokens
+from mmkeras.training import tune
 
 __version__ = "0.1.0"
 
@@ -88,5 +89,6 @@ __all__ = [
     "training",
     "transcription",
     "transparency",
+    "tune",
     "vocoding",
 ]

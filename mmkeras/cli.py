@@ -1,4 +1,4 @@
-"""The `mmkeras` command: demo, train, evaluate, predict, transcribe, search, export, optimize.
+"""The `mmkeras` command: demo, train, tune, evaluate, predict, transcribe, search, export, optimize.
 
 Exit codes: 0 done, 1 the data, the model or a file is not right (the message says which), 2 the
 command line is not.
@@ -74,6 +74,35 @@ def _parser() -> argparse.ArgumentParser:
                        help="other values of the recipe, such as epochs=3")  # fmt: skip
     train.add_argument("--out", required=True, help="folder of the results")
     train.set_defaults(run=_train)
+
+    tune = commands.add_parser(
+        "tune",
+        help="look for a better recipe",
+        description="Trains a recipe with other values, again and again, and writes the best as a "
+        "recipe file. The first trial is the recipe as it is. Started again, it goes on.",
+    )
+    tune.add_argument("recipe", help="name of a recipe, or a .py file that sets one")
+    tune.add_argument("--search", nargs="+", required=True, metavar="NAME=VALUES",
+                      help="what may change: learning_rate=1e-4..1e-2, batch_size=16,32,64, "
+                      "model.ARG=..., pipeline.OPTION=...; LOW..HIGH:STEP goes by steps, a "
+                      "range of a factor of ten or more by orders of magnitude")  # fmt: skip
+    tune.add_argument("--objective", required=True, metavar="NAME",
+                      help="a metric of validation, such as val_loss; TASK_MEASURE of what needs "
+                      "all answers; latency_ms or parameters")  # fmt: skip
+    tune.add_argument("--direction", choices=["max", "min"],
+                      help="of the objective, where its name does not tell")  # fmt: skip
+    tune.add_argument("--limit", nargs="+", default=[], metavar="NAME=NUMBER",
+                      help="no more than this, such as latency_ms=20")  # fmt: skip
+    tune.add_argument("--method", choices=["random", "bayesian", "hyperband"], default="bayesian",
+                      help="how new values are found (%(default)s)")  # fmt: skip
+    tune.add_argument("--trials", type=int, default=12, help="how many (%(default)s)")
+    tune.add_argument("--epochs", type=int, help="of a trial; as many as the recipe's if not given")
+    tune.add_argument("--seed", type=int, default=0, help="of what is drawn (%(default)s)")
+    tune.add_argument("--no-retrain", action="store_true",
+                      help="do not train the recipe and the best once more, with all epochs, for a "
+                      "comparison on the test samples")  # fmt: skip
+    tune.add_argument("--out", required=True, help="folder of the results")
+    tune.set_defaults(run=_tune)
 
     evaluate = commands.add_parser("evaluate", help="metrics for every subset of the fields")
     evaluate.add_argument("model", help="a .keras file")
@@ -201,6 +230,32 @@ def _train(given: argparse.Namespace) -> None:
         for path in save_examples(run.model, held_out, run.folder):
             print(f"See {path}.")
     print(f"The model is in {run.folder / 'model.keras'}.")
+
+
+def _tune(given: argparse.Namespace) -> None:
+    from mmkeras import recipes
+    from mmkeras.training import parse_search, tune
+
+    search = dict(parse_search(text) for text in given.search)
+    if len(search) < len(given.search):
+        raise ValueError(f"--search names each value once; got {given.search}.")
+    tuned = tune(
+        recipes.load(given.recipe),
+        search,
+        given.out,
+        objective=given.objective,
+        direction=given.direction,
+        limits=dict(_setting(text) for text in given.limit),
+        method=given.method,
+        trials=given.trials,
+        epochs=given.epochs,
+        seed=given.seed,
+        retrain=not given.no_retrain,
+        origin=given.recipe,
+        say=lambda line: print(line, flush=True),
+    )
+    if tuned is not None:
+        print(f"The best is in {tuned.file}: mmkeras train {tuned.file} --out FOLDER")
 
 
 def _evaluate(given: argparse.Namespace) -> None:

