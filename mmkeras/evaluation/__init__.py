@@ -3,24 +3,32 @@
 from mmkeras.evaluation.baselines import baselines
 from mmkeras.evaluation.calibration import calibrate, fitted_temperature, reliability
 from mmkeras.evaluation.estimate import Estimate
+from mmkeras.evaluation.fairness import Disparity, fairness
 from mmkeras.evaluation.gaps import Gap, gaps
+from mmkeras.evaluation.page import save_page
 from mmkeras.evaluation.report import Report, evaluate
 from mmkeras.evaluation.scores import evaluate_scores
 from mmkeras.evaluation.slices import grouped
 from mmkeras.evaluation.subsets import evaluate_subsets, subsets
+from mmkeras.evaluation.worst import WorstSample, worst
 
 __all__ = [
+    "Disparity",
     "Estimate",
     "Gap",
     "Report",
+    "WorstSample",
     "baselines",
     "calibrate",
     "evaluate",
     "evaluate_scores",
     "evaluate_subsets",
+    "fairness",
     "fitted_temperature",
     "gaps",
     "grouped",
     "reliability",
+    "save_page",
     "subsets",
+    "worst",
 ]
