@@ -2,17 +2,24 @@
 
 from mmkeras.evaluation.baselines import baselines
 from mmkeras.evaluation.calibration import calibrate, fitted_temperature, reliability
+from mmkeras.evaluation.comparison import Comparison, Difference, compare
+from mmkeras.evaluation.corruptions import Change, Corrupted, corruptions
 from mmkeras.evaluation.estimate import Estimate
 from mmkeras.evaluation.fairness import Disparity, fairness
 from mmkeras.evaluation.gaps import Gap, gaps
 from mmkeras.evaluation.page import save_page
 from mmkeras.evaluation.report import Report, evaluate
+from mmkeras.evaluation.robustness import robustness
 from mmkeras.evaluation.scores import evaluate_scores
 from mmkeras.evaluation.slices import grouped
 from mmkeras.evaluation.subsets import evaluate_subsets, subsets
 from mmkeras.evaluation.worst import WorstSample, worst
 
 __all__ = [
+    "Change",
+    "Comparison",
+    "Corrupted",
+    "Difference",
     "Disparity",
     "Estimate",
     "Gap",
@@ -20,6 +27,8 @@ __all__ = [
     "WorstSample",
     "baselines",
     "calibrate",
+    "compare",
+    "corruptions",
     "evaluate",
     "evaluate_scores",
     "evaluate_subsets",
@@ -28,6 +37,7 @@ __all__ = [
     "gaps",
     "grouped",
     "reliability",
+    "robustness",
     "save_page",
     "subsets",
     "worst",

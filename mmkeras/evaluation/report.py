@@ -218,7 +218,7 @@ def evaluate(
         groups[FIELDS] = combinations
     answers = scored_answers(model, source, batch_size, **options)
     everyone = np.ones(len(made), bool)
-    measures = _measured(model, made, everyone, times, seed)
+    measures = measured(model, made, everyone, times, seed)
     for task, told in answers.items():
         measures |= _scored(task, told, everyone, times // 10, seed)
     parts: dict[str, dict[str, dict[str, Estimate]]] = {}
@@ -226,7 +226,7 @@ def evaluate(
         parts[name] = {}
         for group in sorted({*of}):
             member = of == group
-            parts[name][group] = _measured(model, made, member, times, seed)
+            parts[name][group] = measured(model, made, member, times, seed)
             for task, told in answers.items():
                 parts[name][group] |= _scored(task, told, member, 0, seed)
     losses = {task: part.losses for task, part in made.tasks.items() if part.losses is not None}
@@ -271,10 +271,21 @@ def _combinations(made: Predictions) -> np.ndarray:
     )
 
 
-def _measured(
+def measured(
     model: MultimodalModel, made: Predictions, member: np.ndarray, times: int, seed: int
 ) -> dict[str, Estimate]:
-    """The measures that are sums, on the samples of a group."""
+    """The measures that are sums, on the samples of a group.
+
+    Args:
+        model: the model.
+        made: what it made of all samples.
+        member: bool [N], which of them are meant.
+        times: resamples for the intervals; 0 for none.
+        seed: of the resamples.
+
+    Returns:
+        `{measure: Estimate}`, of every task.
+    """
     found = {}
     for task, part in made.tasks.items():
         chosen = member & part.labelled
