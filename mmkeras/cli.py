@@ -1,4 +1,4 @@
-"""The `mmkeras` command: demo, train, tune, evaluate, predict, transcribe, search, export, optimize.
+"""The `mmkeras` command: the demo, training, tuning, evaluation, answers, search, export.
 
 Exit codes: 0 done, 1 the data, the model or a file is not right (the message says which), 2 the
 command line is not.
@@ -106,11 +106,31 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="metrics for every subset of the fields")
     evaluate.add_argument("model", help="a .keras file")
-    evaluate.add_argument("--recipe", help="evaluate on a part of this recipe's samples")
-    evaluate.add_argument("--part", default="test", help="which part of them (%(default)s)")
+    _add_recipe(evaluate, "test")
     _add_table(evaluate)
+    evaluate.add_argument("--slice", nargs="+", default=[], metavar="COLUMN",
+                          help="report who is worse off, by these columns")  # fmt: skip
+    evaluate.add_argument("--report", metavar="FOLDER", help="write the report as a page there")
+    evaluate.add_argument("--robustness", action="store_true",
+                          help="with --report, also when fields are spoiled")  # fmt: skip
     evaluate.add_argument("--json", action="store_true", help="print JSON")
     evaluate.set_defaults(run=_evaluate)
+
+    compare = commands.add_parser("compare", help="what is better or worse in a new report")
+    compare.add_argument("old", metavar="OLD.json", help="a report.json")
+    compare.add_argument("new", metavar="NEW.json", help="a later one")
+    compare.add_argument("--json", action="store_true", help="print JSON")
+    compare.set_defaults(run=_compare)
+
+    calibrate = commands.add_parser(
+        "calibrate", help="make probabilities as sure as they are right"
+    )
+    calibrate.add_argument("model", help="a .keras file")
+    _add_recipe(calibrate, "validation")
+    _add_table(calibrate)
+    calibrate.add_argument("--task", help="which, if the model has several Classification")
+    calibrate.add_argument("--out", required=True, metavar="NEW.keras", help="the calibrated model")
+    calibrate.set_defaults(run=_calibrate)
 
     predict = commands.add_parser("predict", help="answers for one sample or a table")
     predict.add_argument("model", help="a .keras file")
@@ -162,14 +182,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     optimize.add_argument("model", help="a .keras file")
     optimize.add_argument("--out", required=True, help="folder of the files and of the comparison")
-    optimize.add_argument("--recipe", help="measure on a part of this recipe's samples")
-    optimize.add_argument("--part", default="test", help="which part of them (%(default)s)")
+    _add_recipe(optimize, "test")
     optimize.add_argument("--table", metavar="FILE", help="measure on a CSV, TSV, JSONL or Parquet")
     _add_calibration(optimize)
     optimize.add_argument("--threads", type=int, default=1, help="of LiteRT (%(default)s)")
     optimize.add_argument("--overwrite", action="store_true", help="replace what stands there")
     optimize.set_defaults(run=_optimize)
     return parser
+
+
+def _add_recipe(parser: argparse.ArgumentParser, part: str) -> None:
+    parser.add_argument("--recipe", help="use a part of this recipe's samples")
+    parser.add_argument("--part", default=part, help="which part of them (%(default)s)")
 
 
 def _add_table(parser: argparse.ArgumentParser) -> None:
@@ -258,22 +282,80 @@ def _tune(given: argparse.Namespace) -> None:
         print(f"The best is in {tuned.file}: mmkeras train {tuned.file} --out FOLDER")
 
 
-def _evaluate(given: argparse.Namespace) -> None:
-    from mmkeras.evaluation.lacking import lacking
+def _source(given: argparse.Namespace) -> Any:
+    """The samples that a command line names."""
     from mmkeras.sources import Table
 
     if (given.recipe is None) == (given.table is None):
         raise ValueError("name either a --recipe or a --table.")
+    return Table(given.table) if given.table else _part(given.recipe, given.part)
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from mmkeras.evaluation.lacking import lacking
+
+    if given.robustness and not given.report:
+        raise ValueError("--robustness is a part of the page: name its folder with --report.")
+    source = _source(given)
     model = _load(given.model)
-    source = Table(given.table) if given.table else _part(given.recipe, given.part)
     if absent := lacking(model, source):
         columns = list(source.columns)
         print(f"Left out: there are no columns for {absent}, but {columns}.", file=sys.stderr)
+    if given.slice or given.report:
+        _report(given, model, source)
+        return
     scores = _scores(model, source, given.on_error)
     if given.json:
         print(json.dumps({" + ".join(subset): _numbers(row) for subset, row in scores.items()}))
     else:
         _print_scores(scores)
+
+
+def _report(given: argparse.Namespace, model: Any, source: Any) -> None:
+    from mmkeras.evaluation import evaluate, robustness, save_page, worst
+
+    report = evaluate(model, source, slices=given.slice, on_error=given.on_error)
+    print(report.to_json() if given.json else report)
+    if not given.report:
+        return
+    title = f"Evaluation of {Path(given.model).name}"
+    page = save_page(
+        report,
+        given.report,
+        title=title,
+        worst=worst(model, source, report),
+        robustness=robustness(model, source) if given.robustness else None,
+    )
+    # What is printed as JSON stays JSON.
+    print(f"See {page}.", file=sys.stderr if given.json else sys.stdout)
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from mmkeras.evaluation import Report, compare
+    from mmkeras.files import existing_file
+
+    found = compare(*(Report.load(existing_file(path)) for path in (given.old, given.new)))
+    print(found.to_json() if given.json else found)
+
+
+def _calibrate(given: argparse.Namespace) -> None:
+    from mmkeras.evaluation import calibrate
+
+    out = Path(given.out)
+    if out.suffix != ".keras":
+        raise ValueError(f"--out is {given.out}; it has to end with .keras.")
+    source = _source(given)
+    model = _load(given.model)
+    made = calibrate(model, source, given.task, on_error=given.on_error)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = out.with_name(f".unfinished-{out.name}")
+    model.save(draft)
+    os.replace(draft, out)
+    print(
+        f"{made.task}: temperature {made.temperature:.4f}, expected calibration error "
+        f"{made.before:.4f} before and {made.after:.4f} after, on these {len(source)} samples."
+    )
+    print(f"The calibrated model is in {out}.")
 
 
 def _predict(given: argparse.Namespace) -> None:
@@ -472,14 +554,11 @@ def _optimize(given: argparse.Namespace) -> None:
     from mmkeras.evaluation import compare_litert
     from mmkeras.sources import Table
 
-    if (given.recipe is None) == (given.table is None):
-        raise ValueError("name either a --recipe or a --table.")
+    source = _source(given)
     model = _load(given.model)
     if given.recipe:
-        source = _part(given.recipe, given.part)
         calibration = _part(given.recipe, given.calibrate or "train")
     else:
-        source = Table(given.table)
         calibration = Table(given.calibrate) if given.calibrate else None
     folder = Path(given.out)
     concluding = any(type(task).conclude is not Task.conclude for task in model.tasks.values())

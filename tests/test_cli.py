@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import PIL.Image
 import pytest
@@ -83,6 +84,46 @@ def test_optimize_writes_files_and_what_they_cost(folder, trained, capsys):
     assert "only a .tflite file is quantised" in capsys.readouterr().err
 
 
+def test_a_report_of_slices(folder, trained, capsys):
+    lines = (folder / "pets.csv").read_text().splitlines()
+    sliced = [f"{line},{('by', 'anna', 'ben')[0 if not i else 1 + i % 2]}"
+              for i, line in enumerate(lines)]  # fmt: skip
+    (folder / "sliced.csv").write_text("\n".join(sliced))
+    table = ["--table", str(folder / "sliced.csv"), "--slice", "by"]
+    assert cli.main(["evaluate", trained, *table]) == 0
+    told = capsys.readouterr().out
+    assert "by by:" in told and "anna" in told and "See" not in told
+    out = folder / "report"
+    assert cli.main(["evaluate", trained, *table, "--report", str(out), "--json"]) == 0
+    told = capsys.readouterr()
+    report = mm.evaluation.Report.from_json(told.out)
+    assert report.slices["by"]["anna"]["kind_accuracy"].count == 15
+    assert str(out / "report.html") in told.err
+    assert mm.evaluation.Report.load(out / "report.json") == report
+    page = (out / "report.html").read_text()
+    assert "Evaluation of model.keras" in page and '<section id="worst">' in page
+    assert '<section id="robustness">' not in page
+    assert cli.main(["evaluate", trained, *table, "--report", str(out), "--robustness"]) == 0
+    assert '<section id="robustness">' in (out / "report.html").read_text()
+    capsys.readouterr()
+    pair = [str(out / "report.json")] * 2
+    assert cli.main(["compare", *pair]) == 0
+    assert "Nothing differs by more than chance explains" in capsys.readouterr().out
+    assert cli.main(["compare", *pair, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["paired"] and not told["worse"] and len(told["differences"]) == 6
+
+
+def test_calibrate(folder, trained, capsys):
+    table = ["--table", str(folder / "pets.csv")]
+    new = folder / "calibrated" / "new.keras"
+    assert cli.main(["calibrate", trained, *table, "--out", str(new)]) == 0
+    assert capsys.readouterr().out.startswith("kind: temperature 0.0")
+    old, model = (keras.saving.load_model(path) for path in (trained, new))
+    assert old.tasks["kind"].temperature == 1.0 != model.tasks["kind"].temperature
+    assert [path.name for path in new.parent.iterdir()] == ["new.keras"]
+
+
 def test_entities_from_a_table_to_answers(tmp_path, capsys):
     people, places = ("Anna", "Zoë", "Tom"), ("Rome", "Köln")
     rows = [
@@ -120,6 +161,27 @@ def test_entities_from_a_table_to_answers(tmp_path, capsys):
         (["predict", "MODEL", "note"], "NAME=VALUE"),
         (["evaluate", "MODEL", "--table", "FOLDER/pet.csv"], "Did you mean pets.csv"),
         (["evaluate", "MODEL"], "--table"),
+        (
+            ["evaluate", "MODEL", "--table", "FOLDER/pets.csv", "--slice", "breed"],
+            "cannot slice by ['breed']",
+        ),
+        (["evaluate", "MODEL", "--table", "FOLDER/pets.csv", "--robustness"], "--report"),
+        (["compare", "FOLDER/old.json", "FOLDER/pets.csv"], "old.json does not exist"),
+        (["compare", "FOLDER/pets.csv", "FOLDER/pets.csv"], "pets.csv: this is no report"),
+        (["calibrate", "MODEL", "--table", "FOLDER/pets.csv", "--out", "x.h5"], ".keras"),
+        (
+            [
+                "calibrate",
+                "MODEL",
+                "--table",
+                "FOLDER/pets.csv",
+                "--task",
+                "sort",
+                "--out",
+                "FOLDER/x.keras",
+            ],
+            "'sort' is no task Classification",
+        ),
         (["export", "MODEL", "FOLDER/served"], "version"),
         (["train", "emojis", "--out", "FOLDER/x"], "Did you mean 'emoji'"),
         (

@@ -75,19 +75,25 @@ class Predictions:
     Attributes:
         tasks: by name; those that the source has labels for.
         absent: the fields and tasks that it has no column for.
-        present: bool [N] for each field, whether a sample has it.
+        present: bool [N] for each field, whether a sample has it; nothing where it was not asked.
+        size: N, the number of samples.
     """
 
     tasks: Mapping[str, TaskPredictions]
     absent: tuple[str, ...]
     present: Mapping[str, np.ndarray]
+    size: int
 
     def __len__(self) -> int:
-        return len(next(iter(self.present.values())))
+        return self.size
 
 
 def predictions(
-    model: MultimodalModel, source: Source, batch_size: int = 64, **options: Any
+    model: MultimodalModel,
+    source: Source,
+    batch_size: int = 64,
+    presence: bool = True,
+    **options: Any,
 ) -> Predictions:
     """One pass over the samples, as `model.evaluate` makes it.
 
@@ -97,6 +103,7 @@ def predictions(
         model: the model; it need not be compiled.
         source: held-out samples, at least one.
         batch_size: samples in one forward pass.
+        presence: whether it is looked up which fields a sample has, which reads them again.
         **options: of `mmkeras.pipeline`; a bad sample stops the evaluation.
 
     Raises:
@@ -117,8 +124,13 @@ def predictions(
     options = options | {"without": absent}
     names = [name for name in model.tasks if name not in absent]
     passes: dict[str, _Pass] = {}
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def forward(x: Any) -> Any:
+        return model(x, training=False)
+
     for x, y, w in model.pipeline(source, batch_size=batch_size, **options):
-        outputs = model(x, training=False)
+        outputs = forward(x)
         for name in names:
             batch = y[name], dict(outputs[name]), w[name]
             if name not in passes:
@@ -128,10 +140,10 @@ def predictions(
     present = {
         field: _presence(source, field, modality.encode, modality.is_file)
         for field, modality in model.fields.items()
-        if field not in absent
+        if presence and field not in absent
     }
     labelled = {name: task for name, task in tasks.items() if task.weights.any()}
-    return Predictions(labelled, tuple(absent), present)
+    return Predictions(labelled, tuple(absent), present, len(source))
 
 
 def _presence(source: Source, field: str, encode: Any, is_file: bool) -> np.ndarray:

@@ -14,7 +14,12 @@ from mmkeras.contracts import Source
 from mmkeras.evaluation.calibration import Reliability, reliability, shares
 from mmkeras.evaluation.estimate import Estimate, interval, resamples, undefined
 from mmkeras.evaluation.gaps import Gap, gaps
-from mmkeras.evaluation.predictions import Classified, Predictions, predictions
+from mmkeras.evaluation.predictions import (
+    Classified,
+    Predictions,
+    TaskPredictions,
+    predictions,
+)
 from mmkeras.evaluation.scores import Answers, scored_answers
 from mmkeras.evaluation.slices import Slices, grouped
 from mmkeras.model import MultimodalModel
@@ -40,6 +45,10 @@ class Report:
         losses: `{task: the loss of each sample}`, None where it has no label.
         groups: `{slice: the group of each sample}`.
         warnings: what to bear in mind, in sentences.
+        targets: `{task: the true class of each sample}` of every `Classification`, a place in
+            `classes`; with several labels at once a list of them; None where there is no label.
+        answers: `{task: the answered class of each sample}`, in the same form.
+        min_count: groups of fewer samples are too small to judge.
     """
 
     source: str
@@ -53,6 +62,9 @@ class Report:
     losses: Mapping[str, Sequence[float | None]]
     groups: Mapping[str, Sequence[str]]
     warnings: Sequence[str]
+    targets: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
+    answers: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
+    min_count: int = 30
 
     def __getitem__(self, measure: str) -> Estimate:
         """One measure on all samples.
@@ -104,7 +116,8 @@ class Report:
         """
         try:
             made = json.loads(text)
-            read = {field.name: made[field.name] for field in dataclasses.fields(cls)}
+            names = {field.name for field in dataclasses.fields(cls)}
+            read = {name: value for name, value in made.items() if name in names}
             read["measures"] = _estimates(read["measures"])
             read["slices"] = {
                 name: {group: _estimates(found) for group, found in groups.items()}
@@ -205,7 +218,7 @@ def evaluate(
         groups[FIELDS] = combinations
     answers = scored_answers(model, source, batch_size, **options)
     everyone = np.ones(len(made), bool)
-    measures = _measured(model, made, everyone, times, seed)
+    measures = measured(model, made, everyone, times, seed)
     for task, told in answers.items():
         measures |= _scored(task, told, everyone, times // 10, seed)
     parts: dict[str, dict[str, dict[str, Estimate]]] = {}
@@ -213,7 +226,7 @@ def evaluate(
         parts[name] = {}
         for group in sorted({*of}):
             member = of == group
-            parts[name][group] = _measured(model, made, member, times, seed)
+            parts[name][group] = measured(model, made, member, times, seed)
             for task, told in answers.items():
                 parts[name][group] |= _scored(task, told, member, 0, seed)
     losses = {task: part.losses for task, part in made.tasks.items() if part.losses is not None}
@@ -240,6 +253,9 @@ def evaluate(
         },
         groups={name: [str(group) for group in of] for name, of in groups.items()},
         warnings=_warnings(made, groups, min_count),
+        targets={task: _targets(part) for task, part in made.tasks.items() if part.classified},
+        answers={task: _answered(part) for task, part in made.tasks.items() if part.classified},
+        min_count=min_count,
     )
 
 
@@ -255,10 +271,21 @@ def _combinations(made: Predictions) -> np.ndarray:
     )
 
 
-def _measured(
+def measured(
     model: MultimodalModel, made: Predictions, member: np.ndarray, times: int, seed: int
 ) -> dict[str, Estimate]:
-    """The measures that are sums, on the samples of a group."""
+    """The measures that are sums, on the samples of a group.
+
+    Args:
+        model: the model.
+        made: what it made of all samples.
+        member: bool [N], which of them are meant.
+        times: resamples for the intervals; 0 for none.
+        seed: of the resamples.
+
+    Returns:
+        `{measure: Estimate}`, of every task.
+    """
     found = {}
     for task, part in made.tasks.items():
         chosen = member & part.labelled
@@ -303,6 +330,25 @@ def _confusion(made: Classified) -> list[list[int]]:
     size = made.logits.shape[1]
     pairs = made.targets * size + made.logits.argmax(axis=1)
     return np.bincount(pairs, minlength=size**2).reshape(size, size).tolist()
+
+
+def _targets(part: TaskPredictions) -> list[Any]:
+    """The true classes of the samples, as a report has them."""
+    return _numbered(part.classified.targets, part.labelled) if part.classified else []
+
+
+def _answered(part: TaskPredictions) -> list[Any]:
+    """The answered ones."""
+    if part.classified is None:
+        return []
+    logits = part.classified.logits
+    several = part.classified.targets.ndim == 2
+    return _numbered(logits >= 0 if several else logits.argmax(axis=1), part.labelled)
+
+
+def _numbered(classes: np.ndarray, labelled: np.ndarray) -> list[Any]:
+    made = [np.flatnonzero(row).tolist() if classes.ndim == 2 else int(row) for row in classes]
+    return [each if there else None for each, there in zip(made, labelled)]
 
 
 def _warnings(made: Predictions, groups: Mapping[str, np.ndarray], min_count: int) -> list[str]:

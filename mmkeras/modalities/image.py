@@ -269,7 +269,11 @@ class Image(Modality):
         Raises:
             tf.errors.InvalidArgumentError: see `preprocess`.
         """
-        return _decode(tf.constant(raw), self.background, self.max_pixels).numpy()
+        return self.upright(tf.constant(raw)).numpy()
+
+    def upright(self, raw: tf.Tensor) -> tf.Tensor:
+        """`picture` in graph: string [] to uint8 [h, w, 3]."""
+        return _decode(raw, self.background, self.max_pixels)
 
     @classmethod
     def tiny(cls) -> Self:

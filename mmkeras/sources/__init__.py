@@ -9,6 +9,7 @@ from mmkeras.sources.ljspeech import LJSpeech
 from mmkeras.sources.manifest import Manifest
 from mmkeras.sources.mask_folder import MaskFolder
 from mmkeras.sources.pascal_voc import PascalVOC
+from mmkeras.sources.sampled import Sampled
 from mmkeras.sources.table import Table
 from mmkeras.sources.tfds import TFDS
 
@@ -23,5 +24,6 @@ __all__ = [
     "Manifest",
     "MaskFolder",
     "PascalVOC",
+    "Sampled",
     "Table",
 ]

@@ -1,0 +1,265 @@
+"""`save_page`: a report as one page for people, and its numbers beside it."""
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmkeras.evaluation import plots
+from mmkeras.evaluation.estimate import Estimate
+from mmkeras.evaluation.fairness import Disparity, fairness, largest
+from mmkeras.evaluation.gaps import largest_difference
+from mmkeras.evaluation.report import Report
+from mmkeras.evaluation.tables import tables
+from mmkeras.evaluation.worst import WorstSample
+
+#: So many of the confusions of a task are told in words.
+_TOLD = 10
+
+
+def save_page(
+    report: Report,
+    folder: str | Path,
+    *,
+    title: str = "Evaluation report",
+    robustness: Mapping[str, Mapping[float, Mapping[str, Estimate]]] | None = None,
+    contributions: Mapping[str, Mapping[str, float]] | None = None,
+    worst: Mapping[str, Sequence[WorstSample]] | None = None,
+) -> Path:
+    """Writes `report.html`, `report.json` and a CSV file of the numbers of each plot and table.
+
+    The page is one file that needs nothing else: plots, pictures and recordings are inside. It is
+    for a phone as for a desktop, and light or dark as the reader's screen. A file that is there is
+    whole, and the page is written last.
+
+    Args:
+        report: what `evaluate` measured.
+        folder: where the files go; made if it is not there.
+        title: of the page.
+        robustness: what `robustness` measured.
+        contributions: what each field adds to a task, `{task: {field: value}}`.
+        worst: what `worst` found.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ImportError: jinja2, matplotlib or fairlearn is not installed.
+
+    Example:
+
+    >>> import tempfile
+    >>> report = Report("a table", 2, {"loss": Estimate(0.5, count=2)}, {}, [], {}, {}, {}, {}, {},
+    ...                 ["few samples."])
+    >>> page = save_page(report, tempfile.mkdtemp())
+    >>> sorted(path.name for path in page.parent.iterdir())
+    ['measures.csv', 'report.html', 'report.json']
+    """
+    disparities = fairness(report)
+    files = tables(report, disparities, robustness, contributions)
+    page = _template().render(
+        title=title,
+        report=report,
+        tested=sum(_tested(report, gap.task, gap.count) for gap in report.gaps),
+        small=_small(report),
+        measures=[(name, each, each.count) for name, each in report.measures.items()],
+        slices=[_slice(report, name) for name in report.slices],
+        gaps=_gaps(report),
+        differences=_differences(report),
+        disparities=_disparities(disparities),
+        confusion=[_confusion(report, task) for task in report.confusion],
+        reliability=_reliability(report),
+        robustness=_robustness(robustness or {}),
+        contributions=_contributions(contributions or {}),
+        worst={task: samples for task, samples in (worst or {}).items() if samples},
+        files=["report.json", *files],
+    )
+    folder = Path(folder)
+    report.save(folder / "report.json")
+    for name, content in {**files, "report.html": page}.items():
+        draft = folder / f".unfinished-{name}"
+        draft.write_text(content, encoding="utf-8")
+        os.replace(draft, folder / name)
+    return folder / "report.html"
+
+
+def _template() -> Any:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise ImportError(
+            'a report needs jinja2; install it with pip install "mmkeras[report]".'
+        ) from error
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": _number, "uri": _uri}
+    environment.tests["estimate"] = lambda value: isinstance(value, Estimate)
+    text = Path(__file__).with_name("page.html.jinja").read_text(encoding="utf-8")
+    return environment.from_string(text)
+
+
+def _number(value: float) -> str:
+    """Four digits."""
+    return f"{value:#.4g}".removesuffix(".")
+
+
+def _uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _tested(report: Report, task: str, count: int) -> bool:
+    """Whether a group of so many samples, and the others, are enough to be compared."""
+    labelled = sum(loss is not None for loss in report.losses[task])
+    return min(count, labelled - count) >= report.min_count
+
+
+def _small(report: Report) -> dict[str, dict[str, int]]:
+    """`{slice: {group: count}}` of the groups that are too small to judge."""
+    found: dict[str, dict[str, int]] = {}
+    for name, of in report.groups.items():
+        for group in sorted({*of}):
+            count = sum(each == group for each in of)
+            if count < report.min_count:
+                found.setdefault(name, {})[group] = count
+    return found
+
+
+def _slice(report: Report, name: str) -> dict[str, Any]:
+    groups = report.slices[name]
+    measures = list(dict.fromkeys(measure for of in groups.values() for measure in of))
+    sizes = {group: sum(each == group for each in report.groups[name]) for group in groups}
+    return {
+        "name": name,
+        "plots": [
+            plots.whiskers(
+                measure,
+                {group: of[measure] for group, of in groups.items() if measure in of},
+                report.measures.get(measure),
+                report.min_count,
+            )
+            for measure in measures
+        ],
+        "heads": [name, "samples", *measures],
+        "rows": [
+            [group, sizes[group], *(of.get(measure, "") for measure in measures)]
+            for group, of in groups.items()
+        ],
+    }
+
+
+def _gaps(report: Report) -> list[list[str]]:
+    rows = []
+    for gap in report.gaps:
+        tested = _tested(report, gap.task, gap.count)
+        rows.append(
+            [
+                gap.slice,
+                gap.group,
+                gap.task,
+                str(gap.count),
+                _number(gap.loss),
+                _number(gap.rest),
+                f"{gap.loss - gap.rest:+#.4g}",
+                f"{gap.p_value:.4f}" if tested else "too few to judge",
+                "worse off" if gap.alarm else "",
+            ]
+        )
+    return rows
+
+
+def _differences(report: Report) -> list[list[str]]:
+    rows = []
+    for name, groups in report.slices.items():
+        for measure in report.measures:
+            values = {
+                group: of[measure].value
+                for group, of in groups.items()
+                if measure in of and of[measure].count >= report.min_count
+            }
+            found = largest_difference(values)
+            if found is not None:
+                size, low, high = found
+                ends = [f"{group} ({_number(values[group] or 0.0)})" for group in (low, high)]
+                rows.append([name, measure, _number(size), *ends])
+    return rows
+
+
+def _disparities(disparities: Sequence[Disparity]) -> list[list[Any]]:
+    rows = []
+    for (task, name), (parity, odds) in largest(disparities).items():
+        told = [
+            (estimate, label if estimate.value is not None else "")
+            for estimate, label in ((parity.parity, parity.label), (odds.odds, odds.label))
+        ]
+        rows.append([task, name, *told[0], *told[1]])
+    return rows
+
+
+def _confusion(report: Report, task: str) -> dict[str, Any]:
+    matrix, names = report.confusion[task], report.classes[task]
+    wrong = sorted(
+        (-count, true, answered)
+        for true, row in enumerate(matrix)
+        for answered, count in enumerate(row)
+        if count and true != answered
+    )
+    return {
+        "task": task,
+        "plot": plots.heat_map(f"{task}: {sum(map(sum, matrix))} samples", matrix, names),
+        "rows": [
+            [names[true], names[answered], str(-count), f"{-count / sum(matrix[true]):.0%}"]
+            for count, true, answered in wrong[:_TOLD]
+        ],
+    }
+
+
+def _reliability(report: Report) -> dict[str, Any]:
+    if not report.reliability:
+        return {}
+    rows = [
+        [task, f"{sure:.3f}", f"{right:.3f}", str(count)]
+        for task, curve in report.reliability.items()
+        for sure, right, count in zip(curve.confidence, curve.accuracy, curve.count)
+    ]
+    drawn = [plots.reliability_curve(task, curve) for task, curve in report.reliability.items()]
+    return {"plots": drawn, "rows": rows}
+
+
+def _robustness(
+    measured: Mapping[str, Mapping[float, Mapping[str, Estimate]]],
+) -> dict[str, Any]:
+    measures = list(
+        dict.fromkeys(name for points in measured.values() for of in points.values() for name in of)
+    )
+    if not measures:
+        return {}
+    drawn = [
+        plots.curves(
+            measure,
+            {
+                corruption: {s: of[measure] for s, of in points.items() if measure in of}
+                for corruption, points in measured.items()
+            },
+        )
+        for measure in measures
+    ]
+    rows = [
+        [corruption, f"{severity:g}", *(of.get(measure, "") for measure in measures)]
+        for corruption, points in measured.items()
+        for severity, of in points.items()
+    ]
+    return {"plots": drawn, "heads": ["corruption", "severity", *measures], "rows": rows}
+
+
+def _contributions(contributions: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    if not any(contributions.values()):
+        return {}
+    rows = [
+        [task, field, _number(value)]
+        for task, values in contributions.items()
+        for field, value in values.items()
+    ]
+    drawn = [plots.bars(task, values) for task, values in contributions.items() if values]
+    return {"plots": drawn, "rows": rows}
