@@ -175,6 +175,11 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--quantize", choices=["float16", "dynamic", "static"],
                         help="fewer bits for each weight of a LiteRT file")  # fmt: skip
     _add_calibration(export)
+    export.add_argument("--report", metavar="REPORT.json",
+                        help="what evaluate --report wrote, for the model card")  # fmt: skip
+    export.add_argument("--about", metavar="ABOUT.toml",
+                        help="description, intended_use, training_data, limits and license, for "
+                             "the model card")  # fmt: skip
     export.set_defaults(run=_export)
 
     optimize = commands.add_parser(
@@ -530,20 +535,37 @@ def _export(given: argparse.Namespace) -> None:
     from mmkeras.sources import Table
 
     model = _load(given.model)
+    known = {"overwrite": given.overwrite} | _known(given)
     if given.path.endswith(".tflite"):
         seen = export.litert(
             model,
             given.path,
-            overwrite=given.overwrite,
             quantize=given.quantize,
             calibration=Table(given.calibrate) if given.calibrate else None,
             calibration_samples=given.calibration_samples,
+            **known,
         )
     elif given.quantize or given.calibrate:
         raise ValueError(f"only a .tflite file is quantised; got the path {given.path}.")
     else:
-        seen = export.saved_model(model, given.path, overwrite=given.overwrite)
+        seen = export.saved_model(model, given.path, **known)
     print(seen)
+
+
+def _known(given: argparse.Namespace) -> dict[str, Any]:
+    """What of a model goes into its card."""
+    import tomllib
+
+    from mmkeras.evaluation import Report
+
+    report = json.loads(Report.load(given.report).to_json()) if given.report else None
+    if given.about is None:
+        return {"report": report}
+    try:
+        about = tomllib.loads(Path(given.about).read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{given.about} is no TOML: {error}.") from error
+    return {"report": report, "about": about}
 
 
 def _optimize(given: argparse.Namespace) -> None:

@@ -114,6 +114,21 @@ def test_a_report_of_slices(folder, trained, capsys):
     assert told["paired"] and not told["worse"] and len(told["differences"]) == 6
 
 
+def test_a_card_with_what_was_measured_and_told(folder, trained, capsys):
+    report = folder / "carded" / "report.json"
+    table = ["--table", str(folder / "pets.csv")]
+    assert cli.main(["evaluate", trained, *table, "--report", str(report.parent)]) == 0
+    about = folder / "about.toml"
+    about.write_text('license = "mit"\nlimits = "Pets alone."\n')
+    told = ["--report", str(report), "--about", str(about)]
+    assert cli.main(["export", trained, str(folder / "carded" / "pets" / "1"), *told]) == 0
+    card = (folder / "carded" / "pets" / "1.card.md").read_text()
+    assert "| kind_accuracy |" in card and "Pets alone." in card
+    about.write_text("license = mit")
+    assert cli.main(["export", trained, str(folder / "carded" / "pets" / "2"), *told]) == 1
+    assert "about.toml is no TOML" in capsys.readouterr().err
+
+
 def test_calibrate(folder, trained, capsys):
     table = ["--table", str(folder / "pets.csv")]
     new = folder / "calibrated" / "new.keras"

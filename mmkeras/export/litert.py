@@ -1,7 +1,7 @@
 """`litert`: tensors in, outputs out, for a device."""
 
-import dataclasses
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import tensorflow as tf
 from mmkeras.contracts import Source
 from mmkeras.contracts.arguments import check_count
 from mmkeras.export.conversion import checked_path, converted, drafted
+from mmkeras.export.model_card import carded, check_about
 from mmkeras.export.precision import in_full_precision
 from mmkeras.export.quantization import calibrating, check_kind, quantized, unnamed
 from mmkeras.export.signatures import (
@@ -37,6 +38,8 @@ def litert(
     calibration_samples: int = 200,
     least_agreement: float = 0.5,
     conclude: bool = True,
+    report: Mapping[str, Any] | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> Verification:
     """Writes a LiteRT (TFLite) file, runs it in ai-edge-litert and compares.
 
@@ -61,7 +64,8 @@ def litert(
     measured on by default are few: `mmkeras.evaluation.compare_litert` measures what quantising
     costs on held-out data.
 
-    Nothing stands at `path` until all of it is written and verified.
+    Nothing stands at `path` until all of it is written and verified. A model card is written next
+    to it, see `model_card`.
 
     Args:
         model: the model.
@@ -77,6 +81,8 @@ def litert(
         least_agreement: the share of decisions that a quantised file has to share with the model.
         conclude: whether outputs leave as the tasks conclude them (see `Task.conclude`), else as
             heads give them, which is what metrics take.
+        report: what was measured of the model, for its card; see `model_card`.
+        about: what only people know of it, for its card.
 
     Returns:
         What was measured.
@@ -104,6 +110,7 @@ def litert(
                 f"task {name!r} makes sound, and no measure here says how much of it eight bits "
                 "leave; choose quantize='float16'."
             )
+    check_about(about)
     model = in_full_precision(model)
     raw = raw_samples(model, samples)
     tensors = model.fields.preprocess_batch({f: tf.constant(v) for f, v in raw.items()})
@@ -133,4 +140,4 @@ def litert(
             drawn=drawn(model, expected),
             least_agreement=None if quantize is None else least_agreement,
         )
-    return dataclasses.replace(seen, path=path)
+    return carded(model, seen, path, report, about)

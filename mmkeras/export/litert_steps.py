@@ -13,6 +13,7 @@ import tensorflow as tf
 from mmkeras.contracts.task import task_of
 from mmkeras.decoding import Greedy
 from mmkeras.export.conversion import checked_path, converted, drafted
+from mmkeras.export.model_card import carded, check_about
 from mmkeras.export.precision import in_full_precision
 from mmkeras.export.signatures import raw_samples, tensor_specs
 from mmkeras.export.verify import Verification, verify
@@ -32,6 +33,8 @@ def litert_steps(
     samples: Any = None,
     overwrite: bool = False,
     tolerance: float = 1e-4,
+    report: Mapping[str, Any] | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> Verification:
     """Writes a LiteRT (TFLite) file that makes one piece of a text at a time, and tries it.
 
@@ -61,6 +64,8 @@ def litert_steps(
         overwrite: replaces what stands at `path`.
         tolerance: the largest difference allowed of a text's log-probability; its pieces must be
             the same.
+        report: what was measured of the model, for its card; see `model_card`.
+        about: what only people know of it, for its card.
 
     Returns:
         What was measured; its latency is that of one piece.
@@ -74,6 +79,7 @@ def litert_steps(
     """
     path = checked_path(path, overwrite)
     name = task_of(TextGeneration, model.tasks, task)
+    check_about(about)
     model = in_full_precision(model)
     head: Any = model.get_layer(name)
     tensors = model.fields.preprocess_batch(
@@ -90,7 +96,8 @@ def litert_steps(
             expected={ENCODE: _written(model, model.tasks[name], head, tensors)},
             tolerance=tolerance,
         )
-    return dataclasses.replace(seen, path=path, signatures=(ENCODE, STEP))
+    seen = dataclasses.replace(seen, signatures=(ENCODE, STEP))
+    return carded(model, seen, path, report, about)
 
 
 def _signatures(

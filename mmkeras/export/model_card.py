@@ -1,6 +1,9 @@
 """`model_card`: what a team has to know of a model before it ships it, in Markdown."""
 
+import dataclasses
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mmkeras.export.footprint import footprint
@@ -56,10 +59,8 @@ def model_card(
     >>> card.splitlines()[1:3]
     ['license: apache-2.0', 'library_name: keras']
     """
+    check_about(about)
     about = dict(about or {})
-    unknown = sorted(set(about) - set(TOLD))
-    if unknown:
-        raise ValueError(f"a model card has no {unknown}; it has {list(TOLD)}.")
     header = [f"license: {about['license']}"] if "license" in about else []
     header += ["library_name: keras", "tags:"]
     header += [f"  - {tag}" for tag in ("mmkeras", "multimodal", *_kinds(model))]
@@ -72,6 +73,44 @@ def model_card(
     parts += _footprint(model, exports)
     parts += _told("license", about)
     return "\n".join(parts).rstrip() + "\n"
+
+
+def carded(
+    model: MultimodalModel,
+    seen: Verification,
+    path: Path,
+    report: Mapping[str, Any] | None = None,
+    about: Mapping[str, str] | None = None,
+) -> Verification:
+    """Writes the card of an export next to it.
+
+    It stands at `.../<name>/<version>.card.md`, which no server takes for a version, or at
+    `.../<file>.card.md`.
+
+    Args:
+        model: the model.
+        seen: what was seen when the export was run.
+        path: where it stands now: `.../<name>/<version>`, or a file.
+        report: see `model_card`.
+        about: see `model_card`.
+
+    Returns:
+        What was seen, of this path.
+    """
+    seen = dataclasses.replace(seen, path=path)
+    name = path.stem if path.suffix else path.parent.name
+    card = path.with_name(f"{path.stem}.card.md")
+    draft = path.with_name(f".unfinished-{card.name}")
+    draft.write_text(model_card(model, name, [seen], report, about), encoding="utf-8")
+    os.replace(draft, card)
+    return seen
+
+
+def check_about(about: Mapping[str, str] | None) -> None:
+    """Raises a ValueError where something else is told than what a card has."""
+    unknown = sorted(set(about or {}) - set(TOLD))
+    if unknown:
+        raise ValueError(f"a model card has no {unknown}; it has {list(TOLD)}.")
 
 
 def _kinds(model: MultimodalModel) -> list[str]:

@@ -1,8 +1,8 @@
 """`saved_model`: raw bytes in, answers out, as TensorFlow Serving reads it."""
 
-import dataclasses
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mmkeras.export.model_card import carded, check_about
 from mmkeras.export.precision import in_full_precision
 from mmkeras.export.signatures import (
     answered,
@@ -33,6 +34,8 @@ def saved_model(
     samples: Any = None,
     overwrite: bool = False,
     tolerance: float = 1e-4,
+    report: Mapping[str, Any] | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> Verification:
     """Writes a SavedModel with two signatures, runs it in plain TensorFlow and compares.
 
@@ -42,7 +45,8 @@ def saved_model(
     written in float32. Warm-up requests for the raw
     signature are written where TensorFlow Serving looks for them.
 
-    Nothing stands at `path` until all of it is written and verified.
+    Nothing stands at `path` until all of it is written and verified. A model card is written next
+    to it, see `model_card`.
 
     Args:
         model: the model.
@@ -50,6 +54,8 @@ def saved_model(
         samples: raw samples for the comparison and the warm-up; the modalities' own if None.
         overwrite: replaces what stands at `path`.
         tolerance: the largest difference allowed between exported model and model.
+        report: what was measured of the model, for its card; see `model_card`.
+        about: what only people know of it, for its card.
 
     Returns:
         What was measured.
@@ -68,6 +74,7 @@ def saved_model(
         )
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; pass overwrite=True or the next version.")
+    check_about(about)
     model = in_full_precision(model)
     raw = raw_samples(model, samples)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +101,7 @@ def saved_model(
         if path.exists():
             shutil.rmtree(path)
         draft.rename(path)
-    return dataclasses.replace(seen, path=path)
+    return carded(model, seen, path, report, about)
 
 
 def _arrays(tensors: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -47,3 +47,15 @@ def test_files_and_what_they_cost(model, tmp_path):
     card = model_card(model, "moods", [seen])
     assert "| moods.tflite, size | 3.00 MiB |" in card and "1.5 ms" in card
     assert f"| parameters | {model.count_params():,} |" in card
+
+
+def test_an_export_brings_its_card(model, tmp_path):
+    about = {"license": "mit", "description": "Moods of pets."}
+    mm.export.litert(model, tmp_path / "moods.tflite", about=about)
+    card = (tmp_path / "moods.card.md").read_text()
+    assert "# moods" in card and "Moods of pets." in card and "moods.tflite, size" in card
+    mm.export.saved_model(model, tmp_path / "served" / "3", about=about)
+    assert "# served" in (tmp_path / "served" / "3.card.md").read_text()
+    with pytest.raises(ValueError, match="it has"):
+        mm.export.litert(model, tmp_path / "other.tflite", about={"licence": "mit"})
+    assert not (tmp_path / "other.tflite").exists()
