@@ -55,7 +55,7 @@ class Evaluation(keras.callbacks.Callback):
             report = evaluate(model, self.source, self.slices, self.batch_size, times=0)
             values = {name: found.value for name, found in report.measures.items()}
             for name, groups in report.slices.items():
-                for measure in values:
+                for measure in report.measures:
                     by_group = {g: found[measure].value for g, found in groups.items()
                                 if measure in found}  # fmt: skip
                     gap = largest_difference(by_group)

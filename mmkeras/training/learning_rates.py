@@ -72,7 +72,7 @@ def learning_rates(
     if not optimizer.built:
         optimizer.build(model.trainable_variables)
     variables = [*model.variables, *optimizer.variables]
-    before = [np.array(variable) for variable in variables]
+    before = [keras.ops.convert_to_numpy(variable) for variable in variables]
     climb = _Climb(np.geomspace(low, high, steps), smoothing)
     model.fit(
         data.repeat(),
