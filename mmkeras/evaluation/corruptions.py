@@ -31,7 +31,7 @@ _SNR_DB = 30.0
 def corruptions(modality: Modality) -> dict[str, Corruption]:
     """What there is for a field, by name.
 
-    Every field can be `dropped`: absent from a share of the samples that is the severity. Texts
+    Every field has `absence`: it is missing from a share of the samples, the severity. Texts
     have `typos`, pictures `noise`, `blur` and `darkness`, recordings `noise`.
 
     Source: Hendrycks & Dietterich 2019, "Benchmarking Neural Network Robustness to Common
@@ -41,7 +41,7 @@ def corruptions(modality: Modality) -> dict[str, Corruption]:
     Example:
 
     >>> list(corruptions(Image()))
-    ['noise', 'blur', 'darkness', 'dropped']
+    ['noise', 'blur', 'darkness', 'absence']
     """
     found: dict[str, Corruption] = {}
     if isinstance(modality, Text | Words):
@@ -51,7 +51,7 @@ def corruptions(modality: Modality) -> dict[str, Corruption]:
             found[name] = functools.partial(_picture, modality, change)
     elif isinstance(modality, Audio):
         found["noise"] = functools.partial(_noisy_sound, modality)
-    return found | {"dropped": dropped}
+    return found | {"absence": absence}
 
 
 class Change(NamedTuple):
@@ -87,7 +87,7 @@ class Corrupted(Source):
 
     >>> from mmkeras.sources import Table
     >>> source = Table([{"text": "a friendly dog"}])
-    >>> ways = [Change("text", "typos", 0.0), Change("text", "dropped", 1.0)]
+    >>> ways = [Change("text", "typos", 0.0), Change("text", "absence", 1.0)]
     >>> spoiled = Corrupted(source, {"text": Text.tiny()}, ways)
     >>> [text.numpy() for text in spoiled.column("text", str.encode)]
     [b'a friendly dog', b'']
@@ -188,12 +188,12 @@ def _unless_nothing(
     return tf.cond(there, changed, lambda: tf.identity(raw))
 
 
-def dropped(raw: tf.Tensor, severity: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Absent, with the severity as its chance; see `Corruption`.
+def absence(raw: tf.Tensor, severity: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The empty value, with the severity as its chance; see `Corruption`.
 
     Example:
 
-    >>> dropped(tf.constant("a cat"), tf.constant(1.0), tf.constant([0, 1])).numpy()
+    >>> absence(tf.constant("a cat"), tf.constant(1.0), tf.constant([0, 1])).numpy()
     b''
     """
     return tf.where(tf.random.stateless_uniform([], seed) < severity, "", raw)

@@ -202,15 +202,17 @@ def curves(title: str, lines: Mapping[str, Mapping[float, Estimate]]) -> Plot:
                     (1, [(e.high, e) for _, e in known]),
                 )
             )
+            # Side by side, so that no interval hides another.
+            aside = 0.012 * (number - (len(lines) - 1) / 2)
             axes.errorbar(
-                [s for s, _ in known], values, [below, above], label=_short(name),
+                [s + aside for s, _ in known], values, [below, above], label=_short(name),
                 color=theme.lines[number % len(theme.lines)], markersize=4.5,
                 marker=_MARKERS[number % len(_MARKERS)], linewidth=1.4, elinewidth=0.8,
             )  # fmt: skip
         axes.set_xlabel("severity")
         axes.set_title(_short(title, 44))
         axes.grid(color=theme.faint, linewidth=0.6)
-        figure.legend(loc="outside lower center", ncols=2, fontsize=7, frameon=False)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
 
     return _plot(title, draw, 3.0 + 0.2 * rows)
 

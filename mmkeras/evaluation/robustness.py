@@ -57,7 +57,7 @@ def robustness(
     ...                            {"kind": mm.Classification(["a", "b"])}, size="tiny")
     >>> curves = robustness(model, mm.sources.Table(rows), severities=[0, 1], times=0)
     >>> {name: list(points) for name, points in curves.items()}
-    {'typos of text': [0.0, 1.0], 'dropped of text': [0.0, 1.0]}
+    {'typos of text': [0.0, 1.0], 'absence of text': [0.0, 1.0]}
     """
     absent = lacking(model, source, options.get("without", ()))
     severities = sorted({float(severity) for severity in severities})

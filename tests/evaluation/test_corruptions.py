@@ -55,8 +55,8 @@ def test_nothing_at_severity_0_and_what_is_absent_stays_so(kind, name):
 
 
 @pytest.mark.parametrize("severity", [0.25, 0.5, 1.0])
-def test_dropped_as_often_as_severe(severity):
-    gone = np.mean([spoil("text", "dropped", severity, seed) == b"" for seed in range(300)])
+def test_absent_as_often_as_severe(severity):
+    gone = np.mean([spoil("text", "absence", severity, seed) == b"" for seed in range(300)])
     assert gone == pytest.approx(severity, abs=0.08 * (severity < 1))
 
 
@@ -141,7 +141,7 @@ def test_a_source_with_every_change():
     rows = Table([{"text": f"a friendly dog {i}", "image": picture(i), "other": "x"}
                   for i in range(4)])  # fmt: skip
     fields = {"text": TEXT, "image": IMAGE}
-    ways = [Change("", "", 0.0), Change("text", "typos", 1.0), Change("image", "dropped", 1.0)]
+    ways = [Change("", "", 0.0), Change("text", "typos", 1.0), Change("image", "absence", 1.0)]
     source = Corrupted(rows, fields, ways, seed=1)
     assert len(source) == 12 and source.columns == rows.columns
     encoders = {"text": TEXT.encode, "image": IMAGE.encode, "other": str.encode}

@@ -24,7 +24,7 @@ def rows():
 def model(rows):
     fields = {
         "text": mm.Text.adapt(rows, "text", vocabulary_size=30, max_length=4),
-        "photo": mm.Image(size=8, flip=False, jitter=0.0, min_crop=1.0),
+        "photo": mm.Image(size=16, flip=False, jitter=0.0, min_crop=1.0),
     }
     made = mm.MultimodalModel(fields, {"kind": mm.Classification(["day", "night"])}, size="tiny")
     made.compile("adam")
@@ -35,8 +35,8 @@ def model(rows):
 
 def test_curves(model, rows):
     curves = robustness(model, rows, severities=[1.0, 0.0], most=40, times=50)
-    assert list(curves) == ["typos of text", "dropped of text", "noise of photo", "blur of photo",
-                            "darkness of photo", "dropped of photo"]  # fmt: skip
+    assert list(curves) == ["typos of text", "absence of text", "noise of photo", "blur of photo",
+                            "darkness of photo", "absence of photo"]  # fmt: skip
     report = evaluate(model, Sampled(rows, 40), times=50)
     assert report["kind_accuracy"].value > 0.95
     for name, points in curves.items():
@@ -46,9 +46,9 @@ def test_curves(model, rows):
         assert points[0.0]["kind_loss"].value == pytest.approx(report["kind_loss"].value, rel=1e-5)
     # All pictures are night now, and the words tell nothing.
     assert curves["darkness of photo"][1.0]["kind_accuracy"].value < 0.75
-    assert curves["dropped of photo"][1.0]["kind_loss"].value > 3 * report["kind_loss"].value
+    assert curves["absence of photo"][1.0]["kind_loss"].value > 3 * report["kind_loss"].value
     dropped = evaluate(model, Sampled(rows, 40), times=0, without=["text"])
-    found = curves["dropped of text"][1.0]["kind_loss"].value
+    found = curves["absence of text"][1.0]["kind_loss"].value
     assert found == pytest.approx(dropped["kind_loss"].value, rel=1e-4)
 
 
@@ -59,8 +59,8 @@ def test_a_text_that_is_pointed_into_keeps_its_letters():
         {"text": text}, {"names": mm.TokenClassification(["PERSON"], field="text")}, size="tiny"
     )
     curves = robustness(model, rows, severities=[0, 1], times=0)
-    assert list(curves) == ["dropped of text"]
-    end = curves["dropped of text"][1.0]["names_loss"]
+    assert list(curves) == ["absence of text"]
+    end = curves["absence of text"][1.0]["names_loss"]
     assert end.value is None and end.note == "no sample has a label"
 
 
