@@ -1,5 +1,6 @@
 """`tune`: looks for a better recipe with KerasTuner, and says what it gained."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from mmkeras.contracts import Source
 from mmkeras.contracts.arguments import check_count
@@ -103,9 +105,11 @@ def tune(
             `mmkeras.evaluation.evaluate_scores` does (as `{task}_{measure}`) where the objective or
             a limit is not among the numbers there are.
         method: `"random"`, draws; `"bayesian"`, a Gaussian process that after a third of the
-            trials proposes where the objective may be highest; `"hyperband"` (Li et al. 2018),
-            many draws for few epochs, the best of which begin again with more of them.
-        trials: how many at most, the recipe as it is among them.
+            trials, and three at least, proposes where the objective may be best; `"hyperband"`
+            (Li et al. 2018), many draws for few epochs, the best of which begin again with more.
+        trials: how many at most, the recipe as it is among them. TensorFlow keeps some memory of
+            every model (50 MB of a tiny one): a search of hundreds is best ended and started again
+            now and then.
         epochs: of a trial, or with `"hyperband"` of the longest; None leaves them to the recipe.
             The learning rate falls to zero within them.
         seed: of what is drawn.
@@ -180,7 +184,7 @@ def tune(
         say(_line(trial, load_trials(folder / PROJECT, space), goal, trials))
         save_table(load_trials(folder / PROJECT, space), goal, folder / "trials.csv")
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _quiet_tensorflow():
         # Python's of names that KerasTuner calls; NumPy's of an objective that is NaN in a trial
         # that failed; scikit-learn's of a Gaussian process on few trials.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
@@ -224,6 +228,18 @@ def tune(
         say(line)
     say(f"See {folder / 'trials.csv'} and {folder / 'trials.png'}.")
     return Tuned(found.replace(sources=recipe.sources), best, done, gain, file, folder)
+
+
+@contextlib.contextmanager
+def _quiet_tensorflow():
+    """Without TensorFlow's warnings that every model is traced anew: every trial has another."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _check(method: str, trials: int, epochs: int | None, space: SearchSpace) -> None:

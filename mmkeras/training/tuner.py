@@ -146,7 +146,7 @@ def make_oracle(
         oracle = _Random(max_trials=trials, **options)
     elif method == "bayesian":
         # KerasTuner's own number, three for each dimension, would leave short searches random.
-        drawn = max(2, min(3 * len(space.search), trials // 3))
+        drawn = max(3, min(3 * len(space.search), trials // 3))
         oracle = _Bayesian(max_trials=trials, num_initial_points=drawn, **options)
     else:
         oracle = _Hyperband(max_epochs=epochs, hyperband_iterations=None, **options)

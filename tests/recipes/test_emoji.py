@@ -22,7 +22,5 @@ def test_the_model_takes_what_is_searched(train, fusion):
     model = space.apply(values).model(train)
     assert type(model.fusion).__name__.lower() == fusion.replace("_", "")
     assert model.fusion.dim == 16 and model.modality_dropout == 0.2
-    model.compile(optimizer=emoji.recipe.optimizer(8))
-    data = model.pipeline(train, batch_size=8)
-    history = model.fit(data.take(1), verbose=0).history
-    assert history["loss"][0] > 0
+    inputs, _, _ = next(iter(model.pipeline(train, batch_size=8)))
+    assert model(inputs, training=True)["category"]["probabilities"].shape == (8, 9)

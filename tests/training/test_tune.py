@@ -245,11 +245,11 @@ def state_of(folder: Path) -> dict:
 
 
 def test_a_gaussian_process_proposes_what_was_not_tried(tmp_path, recipe):
-    search = {"batch_size": Choice(8, 16, 32)}
-    tuned = tune(recipe, search, tmp_path, trials=4, epochs=1, retrain=False)
-    # The space holds three: the third trial is the process's own, and then there is none left.
-    assert sorted(trial.values["batch_size"] for trial in tuned.trials) == [8, 16, 32]
-    assert state_of(tmp_path)["num_initial_points"] == 2
+    search = {"batch_size": Choice(8, 16, 32, 4)}
+    tuned = tune(recipe, search, tmp_path, trials=5, epochs=1, retrain=False)
+    # The space holds four: the fourth trial is the process's own, and then there is none left.
+    assert sorted(trial.values["batch_size"] for trial in tuned.trials) == [4, 8, 16, 32]
+    assert state_of(tmp_path)["num_initial_points"] == 3
 
 
 def test_hyperband_begins_again_with_what_was_best_in_few_epochs(tmp_path, recipe):
