@@ -75,13 +75,15 @@ def _text(cell: Any) -> bytes:
 def _said(
     source: Source, name: str, function: Callable[..., Any], columns: Mapping[str, Sequence[str]]
 ) -> np.ndarray:
+    # A part of a table counts its rows as the table does.
+    rows = source.rows({next(iter(columns)): _text}).map(lambda index, _: index)
     said = []
-    for i in range(len(source)):
+    for i, index in enumerate(rows.as_numpy_iterator()):
         try:
             said.append(str(function({column: texts[i] for column, texts in columns.items()})))
         except Exception as error:
             raise ValueError(
-                f"the function of slice {name!r} fails at {source.locate(i)}: "
+                f"the function of slice {name!r} fails at {source.locate(int(index))}: "
                 f"{type(error).__name__}: {error}"
             ) from error
     return np.array(said, dtype=object)

@@ -38,3 +38,10 @@ def test_errors_name_column_row_and_remedy():
         grouped(table, ["text"])
     with pytest.raises(ValueError, match=r"'bad' fails at sample 1: KeyError"):
         grouped(table, {"bad": lambda row: row["nothing"]})
+
+
+def test_a_part_of_a_table_names_the_row_of_the_table():
+    _, part = Table([{"text": f"text {i}"} for i in range(10)]).split(test=0.3)
+    place = part.locate(int(next(iter(part.rows({"text": str.encode})))[0]))
+    with pytest.raises(ValueError, match=f"'bad' fails at {place}: ZeroDivisionError"):
+        grouped(part, {"bad": lambda row: 1 / 0})
