@@ -316,8 +316,12 @@ def _evaluate(given: argparse.Namespace) -> None:
         _print_scores(scores)
 
 
+#: Contributions of the fields are shown of so many: each further one doubles the answers it takes.
+_MOST_FIELDS = 4
+
+
 def _report(given: argparse.Namespace, model: Any, source: Any) -> None:
-    from mmkeras.evaluation import evaluate, robustness, save_page, worst
+    from mmkeras.evaluation import evaluate, field_shares, robustness, save_page, worst
 
     report = evaluate(model, source, slices=given.slice, on_error=given.on_error)
     print(report.to_json() if given.json else report)
@@ -330,6 +334,7 @@ def _report(given: argparse.Namespace, model: Any, source: Any) -> None:
         title=title,
         worst=worst(model, source, report),
         robustness=robustness(model, source) if given.robustness else None,
+        contributions=field_shares(model, source) if len(model.fields) <= _MOST_FIELDS else None,
     )
     # What is printed as JSON stays JSON.
     print(f"See {page}.", file=sys.stderr if given.json else sys.stdout)

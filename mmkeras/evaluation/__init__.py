@@ -7,6 +7,7 @@ from mmkeras.evaluation.comparison import Comparison, Difference, compare
 from mmkeras.evaluation.corruptions import Change, Corrupted, corruptions
 from mmkeras.evaluation.estimate import Estimate
 from mmkeras.evaluation.fairness import Disparity, fairness
+from mmkeras.evaluation.field_shares import field_shares
 from mmkeras.evaluation.gaps import Gap, gaps
 from mmkeras.evaluation.litert import LiteRTComparison, compare_litert
 from mmkeras.evaluation.page import save_page
@@ -38,6 +39,7 @@ __all__ = [
     "evaluate_scores",
     "evaluate_subsets",
     "fairness",
+    "field_shares",
     "fitted_temperature",
     "gaps",
     "grouped",

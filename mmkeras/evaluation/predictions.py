@@ -1,7 +1,7 @@
 """`predictions`: one pass of a model over a source, from which a report is made."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -111,6 +111,38 @@ def predictions(
         ValueError: the source is empty, bad samples were to be skipped, or Keras' backend is not
             TensorFlow.
     """
+    (tasks,), absent = predictions_without(model, source, [()], batch_size, **options)
+    present = {
+        field: _presence(source, field, modality.encode, modality.is_file)
+        for field, modality in model.fields.items()
+        if presence and field not in absent
+    }
+    return Predictions(tasks, tuple(absent), present, len(source))
+
+
+def predictions_without(
+    model: MultimodalModel,
+    source: Source,
+    hidden: Sequence[Collection[str]],
+    batch_size: int = 64,
+    **options: Any,
+) -> tuple[list[dict[str, TaskPredictions]], list[str]]:
+    """What a model makes of samples of which some fields are hidden, for several such sets at once.
+
+    Args:
+        model: the model.
+        source: held-out samples, at least one; each is read once.
+        hidden: the sets of fields.
+        batch_size: samples in one forward pass.
+        **options: of `mmkeras.pipeline`; a bad sample stops it.
+
+    Returns:
+        For each set the predictions of the tasks that a sample has a label for; and the fields and
+        tasks that the source has no column for.
+
+    Raises:
+        KeyError, ValueError: see `predictions`.
+    """
     if options.get("on_error", "raise") != "raise":
         raise ValueError("a report needs every sample: on_error has to be 'raise'.")
     if keras.backend.backend() != "tensorflow":
@@ -121,7 +153,6 @@ def predictions(
     if not len(source):
         raise ValueError(f"{source!r} has no samples to evaluate on.")
     absent = lacking(model, source, options.get("without", ()))
-    options = options | {"without": absent}
     names = [name for name in model.tasks if name not in absent]
     passes: dict[str, _Pass] = {}
 
@@ -129,21 +160,18 @@ def predictions(
     def forward(x: Any) -> Any:
         return model(x, training=False)
 
+    options = options | {"without": absent}
     for x, y, w in model.pipeline(source, batch_size=batch_size, **options):
-        outputs = forward(x)
-        for name in names:
-            batch = y[name], dict(outputs[name]), w[name]
-            if name not in passes:
-                passes[name] = _Pass(name, model.tasks[name], *batch)
-            passes[name].add(*batch)
-    tasks = {name: one.gathered() for name, one in passes.items()}
-    present = {
-        field: _presence(source, field, modality.encode, modality.is_file)
-        for field, modality in model.fields.items()
-        if presence and field not in absent
-    }
-    labelled = {name: task for name, task in tasks.items() if task.weights.any()}
-    return Predictions(labelled, tuple(absent), present, len(source))
+        for number, fields in enumerate(hidden):
+            # Hints are no field's, and stay.
+            outputs = forward(x | model.fields.without(x, fields) if fields else x)
+            for name in names:
+                batch = y[name], dict(outputs[name]), w[name]
+                if name not in passes:
+                    passes[name] = _Pass(name, model.tasks[name], *batch)
+                passes[name].add(number, *batch)
+    made = [{name: one.gathered(i) for name, one in passes.items()} for i in range(len(hidden))]
+    return [{n: part for n, part in each.items() if part.weights.any()} for each in made], absent
 
 
 def _presence(source: Source, field: str, encode: Any, is_file: bool) -> np.ndarray:
@@ -173,7 +201,7 @@ class _Pass:
         }
         self.measures = tuple(measure for measure in measures if sound[measure.name])
         self.dependent = tuple(each for each, adds_up in sound.items() if not adds_up)
-        self.kept: dict[str, list[np.ndarray]] = {}
+        self.kept: dict[tuple[int, str], list[np.ndarray]] = {}
 
         @tf.function(reduce_retracing=True, autograph=False)
         def contributions(y: Any, made: Any, w: Any) -> Any:
@@ -188,15 +216,19 @@ class _Pass:
     def _of(outputs: Mapping[str, Any], name: str) -> Any:
         return outputs[name] if name else dict(outputs)
 
-    def add(self, target: Any, outputs: Mapping[str, Any], weight: Any) -> None:
+    def add(self, number: int, target: Any, outputs: Mapping[str, Any], weight: Any) -> None:
+        """Keeps what a batch adds, of the fields hidden that have this number."""
         made = self.contributions(target, dict(outputs), weight) | {_WEIGHTS: weight}
         if isinstance(self.task, Classification):
             made |= {_TARGETS: target, _LOGITS: outputs["logits"]}
         for what, values in made.items():
-            self.kept.setdefault(what, []).append(values.numpy())
+            self.kept.setdefault((number, what), []).append(values.numpy())
 
-    def gathered(self) -> TaskPredictions:
-        kept = {what: np.concatenate(parts) for what, parts in self.kept.items()}
+    def gathered(self, number: int) -> TaskPredictions:
+        """All batches together."""
+        kept = {
+            what: np.concatenate(parts) for (i, what), parts in self.kept.items() if i == number
+        }
         return TaskPredictions(
             weights=kept[_WEIGHTS],
             measures=self.measures,

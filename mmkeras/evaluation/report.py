@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mmkeras.contracts import Source
+from mmkeras.contracts import Source, Task
 from mmkeras.evaluation.calibration import Reliability, reliability, shares
 from mmkeras.evaluation.estimate import Estimate, interval, resamples, undefined
 from mmkeras.evaluation.gaps import Gap, gaps
@@ -287,23 +287,44 @@ def measured(
         `{measure: Estimate}`, of every task.
     """
     found = {}
-    for task, part in made.tasks.items():
-        chosen = member & part.labelled
-        count = int(chosen.sum())
-        targets = part.classified.targets[chosen] if part.classified else None
-        drawn = resamples(count, times, seed) if count and times else np.zeros([0, count], int)
-        for measure in part.measures:
-            if not count:
-                found[measure.name] = undefined(0, "no sample has a label")
-                continue
-            short = measure.name.removeprefix(f"{task}_")
-            if reason := model.tasks[task].undefined(short, targets):
-                found[measure.name] = undefined(count, reason)
-                continue
-            own = part.sums[measure.name][chosen].astype("float64")
-            sums = np.concatenate([own.sum(axis=0)[None], drawn @ own])
-            values = measure.values(sums)
-            found[measure.name] = interval(float(values[0]), values[1:], count)
+    for name, part in made.tasks.items():
+        found |= measured_of(model.tasks[name], name, part, member, times, seed)
+    return found
+
+
+def measured_of(
+    task: Task,
+    name: str,
+    part: TaskPredictions,
+    member: np.ndarray,
+    times: int = 0,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """The same of one task.
+
+    Args:
+        task: the task.
+        name: its name.
+        part: what the model made of all samples.
+        member: see `measured`.
+        times: see `measured`.
+        seed: see `measured`.
+    """
+    chosen = member & part.labelled
+    count = int(chosen.sum())
+    targets = part.classified.targets[chosen] if part.classified else None
+    drawn = resamples(count, times, seed) if count and times else np.zeros([0, count], int)
+    found = {}
+    for measure in part.measures:
+        if not count:
+            found[measure.name] = undefined(0, "no sample has a label")
+            continue
+        if reason := task.undefined(measure.name.removeprefix(f"{name}_"), targets):
+            found[measure.name] = undefined(count, reason)
+            continue
+        own = part.sums[measure.name][chosen].astype("float64")
+        values = measure.values(np.concatenate([own.sum(axis=0)[None], drawn @ own]))
+        found[measure.name] = interval(float(values[0]), values[1:], count)
     return found
 
 
