@@ -18,7 +18,8 @@ def sample_of(row):
 @pytest.mark.parametrize("name", ["both", "pyramid"])
 def test_scores_sum_to_the_difference_of_evidence(request, held_out, name):
     model = request.getfixturevalue(name)
-    for row in held_out[:3]:
+    totals = []
+    for row in held_out[:4]:
         sample = {field: row[field] for field in model.fields}
         found = integrated_gradients(model, sample, steps=128)
         opened = Opened(model, sample)
@@ -35,8 +36,9 @@ def test_scores_sum_to_the_difference_of_evidence(request, held_out, name):
             tokens[field] = Tokens(left, tokens[field].mask)
         none = float(opened.evidence(opened.fused(tokens), found.of)[0])
         total = sum(scores.sum() for scores in found.scores.values())
-        assert abs(full - none) > 0.1
-        assert total == pytest.approx(full - none, abs=0.03 * abs(full - none))
+        assert total == pytest.approx(full - none, abs=0.03 * abs(full - none) + 0.02)
+        totals.append(abs(total))
+    assert max(totals) > 0.5
 
 
 def test_the_word_that_decides_counts_most(reader, held_out):
