@@ -14,7 +14,6 @@ of the same weights on the GPU and on TensorFlow's CPU. The tables go to
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import contest
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results" / "accelerator.md"
@@ -333,14 +333,12 @@ def check() -> Timed:
 
 
 def in_process(*arguments: str, **variables: str) -> Timed:
-    """What `--one arguments...` prints last, in a process of its own; TensorFlow on its CPU."""
-    environment = os.environ | {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3", **variables}
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    command = [sys.executable, __file__, "--one", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(arguments)}: {done.stderr[-3_000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    """See `contest.in_process`: on JAX unless told otherwise, and with the GPU."""
+    variables = {
+        "KERAS_BACKEND": "jax",
+        "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0"),
+    } | variables
+    return contest.in_process(__file__, *arguments, threads=os.cpu_count() or 1, **variables)
 
 
 def one(arguments: list[str]) -> Timed:

@@ -40,6 +40,19 @@ def in_process(script: str, *arguments: object, threads: int, **variables: str) 
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def trained(recipe: Any, folder: Path) -> tuple[Any, float]:
+    """The model of a recipe, and the seconds of CPU time that it took, 0 if it was there."""
+    # Here, because most of the processes that import this file do without.
+    import keras
+
+    from mmkeras.training import train
+
+    if (folder / "model.keras").exists():
+        return keras.saving.load_model(folder / "model.keras"), 0.0
+    before = time.process_time()
+    return train(recipe, folder, verbose=2).model, time.process_time() - before
+
+
 def machine(threads: int, *packages: str) -> str:
     """What it ran on, in a sentence."""
     cpu = platform.processor()

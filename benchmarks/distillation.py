@@ -10,7 +10,6 @@ are not trained again; `--teacher model.keras` takes another teacher. The table 
 """
 
 import argparse
-import time
 from pathlib import Path
 
 import contest
@@ -21,7 +20,7 @@ from mmkeras.evaluation import evaluate_subsets
 from mmkeras.fusions import Late
 from mmkeras.layers.sizes import size_of
 from mmkeras.recipes import emoji
-from mmkeras.training import Recipe, distil, train
+from mmkeras.training import distil
 
 RESULTS = Path(__file__).parent / "results" / "distillation.md"
 #: A small model learns for longer (Beyer et al. 2022: a good teacher is patient).
@@ -43,14 +42,6 @@ def of_size(like: MultimodalModel, size: str) -> MultimodalModel:
     )
 
 
-def made(recipe: Recipe, folder: Path) -> tuple[MultimodalModel, float]:
-    """The model of a recipe, and the seconds of CPU time that it took, 0 if it was there."""
-    if (folder / "model.keras").exists():
-        return keras.saving.load_model(folder / "model.keras"), 0.0
-    before = time.process_time()
-    return train(recipe, folder, verbose=2).model, time.process_time() - before
-
-
 def main() -> None:
     """Trains, measures and writes the table."""
     parser = argparse.ArgumentParser()
@@ -63,15 +54,15 @@ def main() -> None:
     recipe = emoji.recipe.replace(epochs=EPOCHS["small"])
     if given.teacher is None:
         small = recipe.replace(model=lambda source: of_size(emoji.model(source), "small"))
-        teacher, taught = made(small, given.folder / "small")
+        teacher, taught = contest.trained(small, given.folder / "small")
     else:
         teacher, taught = keras.saving.load_model(given.teacher), 0.0
     tiny = recipe.replace(epochs=EPOCHS["tiny"], model=lambda _: of_size(teacher, "tiny"))
     options = {"temperature": given.temperature, "alpha": given.alpha}
     pupil = tiny.replace(model=lambda _: distil(of_size(teacher, "tiny"), teacher, **options))
     rows = {"teacher": (teacher, taught)}
-    rows["tiny, by labels"] = made(tiny, given.folder / "tiny")
-    rows["tiny, distilled"] = made(pupil, given.folder / "distilled")
+    rows["tiny, by labels"] = contest.trained(tiny, given.folder / "tiny")
+    rows["tiny, distilled"] = contest.trained(pupil, given.folder / "distilled")
 
     lines = [contest.machine(2, "tensorflow", "keras"), ""]
     source = recipe.sources()["test"]

@@ -9,27 +9,16 @@ goes to `benchmarks/results/multitask.md`.
 """
 
 import argparse
-import time
 from pathlib import Path
 
 import contest
-import keras
 
 from mmkeras import MultimodalModel
 from mmkeras.evaluation import evaluate_scores
 from mmkeras.evaluation.lacking import lacking
 from mmkeras.recipes import emoji_tasks
-from mmkeras.training import Recipe, train
 
 RESULTS = Path(__file__).parent / "results" / "multitask.md"
-
-
-def made(recipe: Recipe, folder: Path) -> tuple[MultimodalModel, float]:
-    """The model of a recipe, and the seconds of CPU time that it took, 0 if it was there."""
-    if (folder / "model.keras").exists():
-        return keras.saving.load_model(folder / "model.keras"), 0.0
-    before = time.process_time()
-    return train(recipe, folder, verbose=2).model, time.process_time() - before
 
 
 def measured(model: MultimodalModel, task: str) -> tuple[str, float]:
@@ -53,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    joint, seconds = made(emoji_tasks.recipe, folder / "joint")
+    joint, seconds = contest.trained(emoji_tasks.recipe, folder / "joint")
     lines = [
         contest.machine(2, "tensorflow", "keras"),
         "",
@@ -64,7 +53,7 @@ def main() -> None:
         "|---|---|--:|--:|--:|--:|--:|",
     ]
     for task in emoji_tasks.SHARES:
-        alone, seconds = made(emoji_tasks.alone(task), folder / task)
+        alone, seconds = contest.trained(emoji_tasks.alone(task), folder / task)
         (what, together), (_, single) = measured(joint, task), measured(alone, task)
         lines.append(
             f"| {task} | {what} | {together:.3f} | {single:.3f} | {together / single:.2f} | "

@@ -25,6 +25,7 @@ from mmkeras import (
     transparency,
     vocoding,
 )
+from mmkeras.evaluation import evaluate
 from mmkeras.modalities import Audio, Image, Text, Words
 from mmkeras.model import MultimodalModel
 from mmkeras.pipeline import SkippedSamples, pipeline
@@ -73,6 +74,7 @@ __all__ = [
     "datasets",
     "decoding",
     "encoders",
+    "evaluate",
     "evaluation",
     "export",
     "fusions",

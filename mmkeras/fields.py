@@ -182,7 +182,10 @@ class Fields(Mapping[str, Modality]):
         return self.join(trimmed)
 
     def without(self, flat: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
-        """A batch (tensors with a leading B) in which some fields are absent from every sample."""
+        """A batch (tensors with a leading B) in which some fields are absent from every sample.
+
+        What is no field's, such as the hints of tasks, stays as it is.
+        """
         changed = self.split(flat)
         for field in fields:
             for name, value in self[field].absent().items():
@@ -191,4 +194,4 @@ class Fields(Mapping[str, Modality]):
                 shape = tf.shape(here)
                 cut = tf.slice(tf.constant(value), tf.zeros_like(shape[1:]), shape[1:])
                 changed[field][name] = tf.broadcast_to(tf.cast(cut, here.dtype), shape)
-        return self.join(changed)
+        return {**flat, **self.join(changed)}

@@ -1,4 +1,4 @@
-"""Files that people name: whether they are there, and which of their lines is no text or JSON."""
+"""Files: whether one that a person names is there, which of its lines is no text; whole or none."""
 
 import difflib
 import json
@@ -7,6 +7,27 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file under another name, then renames it: a file that is there is whole.
+
+    Args:
+        path: of the file; its folder is there.
+        text: its content.
+
+    Example:
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "note.txt")
+    >>> write_whole(path, "done")
+    >>> path.read_text(), len(list(path.parent.iterdir()))
+    ('done', 1)
+    """
+    # Several processes may be at it.
+    draft = path.with_name(f".unfinished-{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)
 
 
 def existing_file(path: str | Path) -> Path:

@@ -3,27 +3,16 @@
 import dataclasses
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmkeras.evaluation.estimate import Estimate
+from mmkeras.evaluation.gaps import LEVEL
 from mmkeras.evaluation.report import Report
+from mmkeras.metrics.direction import direction
 
-#: A difference is significant where chance alone would seldom make any of them significant.
-LEVEL = 0.05
-#: By how the names of measures end: what is good where it is small, and where it is large.
-_LESS = re.compile(
-    r"(^|_)(loss|ma?e|mse|rmse|wer|cer|mcd_db|f0_cents|error|error_rate|median_rank)$",
-    re.IGNORECASE,
-)
-_MORE = re.compile(
-    r"(^|_)(accuracy|top5|f1|mcc|auc|precision|recall|m?iou|overlap|m?a[pr]_?\d*|bleu|chrf|rouge_l|"
-    r"cider|exact_match|(recall|map)_at_\d+)$",
-    re.IGNORECASE,
-)
 _SIGNS_AT_ONCE = 4_000_000
 
 
@@ -318,11 +307,10 @@ def _judged(differences: Sequence[Difference]) -> list[Difference]:
 
 
 def _verdict(measure: str, difference: float) -> str:
-    if _LESS.search(measure):
-        return "worse" if difference > 0 else "better"
-    if _MORE.search(measure):
-        return "better" if difference > 0 else "worse"
-    return "different"
+    good = direction(measure)
+    if good is None:
+        return "different"
+    return "better" if (difference > 0) == (good == "max") else "worse"
 
 
 def _told(value: float | None) -> str:

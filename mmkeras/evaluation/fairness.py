@@ -56,7 +56,7 @@ def fairness(report: Report) -> list[Disparity]:
     >>> tasks = {"kind": mm.Classification(["x", "y"])}
     >>> model = mm.MultimodalModel({"text": mm.Text.tiny()}, tasks, size="tiny")
     >>> source = mm.sources.Table(rows)
-    >>> report = mm.evaluation.evaluate(model, source, ["by"], times=0, min_count=4)
+    >>> report = mm.evaluate(model, source, ["by"], times=0, min_count=4)
     >>> [(each.label, each.parity.value) for each in fairness(report)]  # Texts are all the same.
     [('x', 0.0), ('y', 0.0)]
     """

@@ -42,7 +42,7 @@ def field_shares(
         undefined.
 
     Raises:
-        KeyError, ValueError: see `mmkeras.evaluation.evaluate`.
+        KeyError, ValueError: see `mmkeras.evaluate`.
 
     Example:
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-#: A gap is an alarm where chance alone would seldom make any gap as large in any of the slices.
+#: What chance alone would make as seldom, of all that is tested together, is no chance.
 LEVEL = 0.05
 _RANKS_AT_ONCE = 4_000_000
 

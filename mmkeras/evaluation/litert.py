@@ -14,7 +14,7 @@ import numpy as np
 
 from mmkeras.contracts import Source, Task
 from mmkeras.evaluation.lacking import lacking
-from mmkeras.evaluation.scores import evaluate_scores
+from mmkeras.evaluation.scores import evaluate_scores, single_numbers
 from mmkeras.metrics.agreement import decisions
 from mmkeras.model import MultimodalModel
 
@@ -166,8 +166,7 @@ def compare_litert(
         }
         answering = _answering(model, shown[name])
         for task, scores in evaluate_scores(model, source, predict=answering, pad="max").items():
-            numbers = {f"{task}_{each}": value for each, value in scores.items()}
-            rows[name] |= {n: float(v) for n, v in numbers.items() if not isinstance(v, Mapping)}
+            rows[name] |= {f"{task}_{n}": value for n, value in single_numbers(scores).items()}
     return LiteRTComparison(rows, count, threads)
 
 

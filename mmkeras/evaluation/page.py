@@ -1,7 +1,7 @@
 """`save_page`: a report as one page for people, and its numbers beside it."""
 
 import base64
-import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from mmkeras.evaluation.estimate import Estimate
 from mmkeras.evaluation.fairness import Disparity, fairness, largest
 from mmkeras.evaluation.gaps import largest_difference
 from mmkeras.evaluation.report import Report
+from mmkeras.evaluation.slices import small_groups
 from mmkeras.evaluation.tables import tables
 from mmkeras.evaluation.worst import WorstSample
+from mmkeras.files import write_whole
 
 #: So many of the confusions of a task are told in words.
 _TOLD = 10
@@ -78,9 +80,7 @@ def save_page(
     folder = Path(folder)
     report.save(folder / "report.json")
     for name, content in {**files, "report.html": page}.items():
-        draft = folder / f".unfinished-{name}"
-        draft.write_text(content, encoding="utf-8")
-        os.replace(draft, folder / name)
+        write_whole(folder / name, content)
     return folder / "report.html"
 
 
@@ -117,19 +117,14 @@ def _tested(report: Report, task: str, count: int) -> bool:
 
 def _small(report: Report) -> dict[str, dict[str, int]]:
     """`{slice: {group: count}}` of the groups that are too small to judge."""
-    found: dict[str, dict[str, int]] = {}
-    for name, of in report.groups.items():
-        for group in sorted({*of}):
-            count = sum(each == group for each in of)
-            if count < report.min_count:
-                found.setdefault(name, {})[group] = count
-    return found
+    found = {name: small_groups(of, report.min_count) for name, of in report.groups.items()}
+    return {name: small for name, small in found.items() if small}
 
 
 def _slice(report: Report, name: str) -> dict[str, Any]:
     groups = report.slices[name]
     measures = list(dict.fromkeys(measure for of in groups.values() for measure in of))
-    sizes = {group: sum(each == group for each in report.groups[name]) for group in groups}
+    sizes = Counter(report.groups[name])
     return {
         "name": name,
         "plots": [

@@ -163,8 +163,7 @@ def predictions_without(
     options = options | {"without": absent}
     for x, y, w in model.pipeline(source, batch_size=batch_size, **options):
         for number, fields in enumerate(hidden):
-            # Hints are no field's, and stay.
-            outputs = forward(x | model.fields.without(x, fields) if fields else x)
+            outputs = forward(model.fields.without(x, fields) if fields else x)
             for name in names:
                 batch = y[name], dict(outputs[name]), w[name]
                 if name not in passes:

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -20,8 +19,9 @@ from mmkeras.evaluation.predictions import (
     TaskPredictions,
     predictions,
 )
-from mmkeras.evaluation.scores import Answers, scored_answers
-from mmkeras.evaluation.slices import Slices, grouped
+from mmkeras.evaluation.scores import Answers, scored_answers, single_numbers
+from mmkeras.evaluation.slices import Slices, grouped, small_groups
+from mmkeras.files import write_whole
 from mmkeras.model import MultimodalModel
 
 #: What the slices by the fields that a sample has are called.
@@ -144,9 +144,7 @@ class Report:
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".unfinished-{path.name}")
-        draft.write_text(self.to_json() + "\n", encoding="utf-8")
-        os.replace(draft, path)
+        write_whole(path, self.to_json() + "\n")
         return path
 
     @classmethod
@@ -186,8 +184,8 @@ def evaluate(
     Args:
         model: a trained model; it need not be compiled.
         source: held-out samples.
-        slices: columns to slice by, or functions by name; see `mmkeras.evaluation.grouped`. Samples
-            that have different fields are compared too.
+        slices: columns and functions to slice by; see `mmkeras.evaluation.grouped`. Samples that
+            have different fields are compared too.
         batch_size: samples in one forward pass.
         times: resamples for the intervals; 0 for none.
         min_count: groups of fewer samples are shown, and said to be too small to judge.
@@ -335,13 +333,13 @@ def _scored(
     chosen = np.flatnonzero(member[told.samples])
     if not len(chosen):
         return {}
-    values = {k: v for k, v in told.scores(chosen).items() if not isinstance(v, Mapping)}
+    values = single_numbers(told.scores(chosen))
     drawn = [
         told.scores(np.repeat(chosen, counts)) for counts in resamples(len(chosen), times, seed)
     ]
     return {
         f"{task}_{name}": interval(
-            float(value), np.array([again[name] for again in drawn], float), len(chosen)
+            value, np.array([again[name] for again in drawn], float), len(chosen)
         )
         for name, value in values.items()
     }
@@ -386,14 +384,12 @@ def _warnings(made: Predictions, groups: Mapping[str, np.ndarray], min_count: in
         if labelled < len(made):
             said.append(f"{len(made) - labelled} of {len(made)} samples have no label for {task}.")
     for name, of in groups.items():
-        sizes = {group: int((of == group).sum()) for group in sorted({*of})}
-        small = [group for group, size in sizes.items() if size < min_count]
-        if small:
+        if small := small_groups(of, min_count):
             said.append(
                 f"{name}: fewer than {min_count} samples of {', '.join(small)}, too few to judge."
             )
-        if len(sizes) == 1:
-            said.append(f"{name}: all samples are {next(iter(sizes))}; there is no gap to measure.")
+        if len({*of}) == 1:
+            said.append(f"{name}: all samples are {of[0]}; there is no gap to measure.")
     return said
 
 

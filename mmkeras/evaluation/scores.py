@@ -1,6 +1,7 @@
 """Measures that need all answers at once, such as mean average precision."""
 
 import dataclasses
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -111,6 +112,17 @@ def evaluate_scores(
     """
     made = scored_answers(model, source, batch_size, predict, **options)
     return {name: answers.scores() for name, answers in made.items()}
+
+
+def single_numbers(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Those of a task's scores that are one number, and not one for each class.
+
+    Example:
+
+    >>> single_numbers({"mAP": 0.5, "ap_by_class": {"cat": 0.5}})
+    {'mAP': 0.5}
+    """
+    return {name: float(v) for name, v in scores.items() if isinstance(v, numbers.Real)}
 
 
 def _labels(source: Source, tasks: Mapping[str, Task]) -> list[Any]:

@@ -1,6 +1,7 @@
 """Slices: the samples of a source by what stands in a column, or by what a function says."""
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,8 +9,10 @@ import numpy as np
 
 from mmkeras.contracts import Source
 
-#: By columns, or by name: a column, or a function of a row's texts, `{column: str}`, to a group.
-Slices = Sequence[str] | Mapping[str, str | Callable[[Mapping[str, str]], Any]]
+#: A column, or a function of a row's texts, `{column: str}`, to a group.
+Slice = str | Callable[[Mapping[str, str]], Any]
+#: What a function in a sequence is called by is its own name.
+Slices = Sequence[Slice] | Mapping[str, Slice]
 #: What the group of samples is called in which a column is empty.
 ABSENT = "(absent)"
 #: A column of numbers that has more values than this is cut at its quartiles.
@@ -21,8 +24,9 @@ def grouped(source: Source, slices: Slices) -> dict[str, np.ndarray]:
 
     Args:
         source: the samples.
-        slices: the columns to slice by; or, by name, a column or a function that is given a row's
-            texts (numbers are written out, what is empty is `""`) and says which group it is in.
+        slices: what to slice by: columns, and functions that are given a row's texts (numbers are
+            written out, what is empty is `""`) and say which group it is in. Functions have names
+            of their own, or are given one: `{name: function}`.
 
     Returns:
         `{slice: array of str [N]}`, in the order of the source's rows.
@@ -30,7 +34,7 @@ def grouped(source: Source, slices: Slices) -> dict[str, np.ndarray]:
     Raises:
         KeyError: there is no such column; the message lists those that there are.
         ValueError: a column is empty throughout, or has too many different values; a function
-            fails on a row.
+            fails on a row, or has no name that is its own.
 
     Example:
 
@@ -40,30 +44,66 @@ def grouped(source: Source, slices: Slices) -> dict[str, np.ndarray]:
     >>> {name: list(groups) for name, groups in grouped(source, by).items()}
     {'voice': ['anna', 'ben'], 'length': ['short', 'long']}
     """
-    if isinstance(slices, str):
+    if isinstance(slices, str) or callable(slices):
         slices = [slices]
-    by = slices if isinstance(slices, Mapping) else {name: name for name in slices}
+    by = slices if isinstance(slices, Mapping) else _named(slices)
     wanted = {column for column in by.values() if isinstance(column, str)}
     if missing := sorted(wanted - {*source.columns}):
         raise KeyError(
             f"cannot slice by {missing}: {source!r} has the columns {list(source.columns)}."
         )
+    if not by:
+        return {}
     if any(callable(what) for what in by.values()):
         wanted = {*source.columns}
-    columns = {column: _texts(source, column) for column in sorted(wanted)}
+    indices, columns = _texts(source, sorted(wanted))
     groups = {}
     for name, what in by.items():
         if callable(what):
-            groups[name] = _said(source, name, what, columns)
+            groups[name] = _said(source, name, what, indices, columns)
         else:
             groups[name] = _values(source, what, columns[what])
     return groups
 
 
-def _texts(source: Source, column: str) -> list[str]:
-    # A picture's bytes make no text, but a function may still ask whether there are some.
-    raw = source.column(column, _text).as_numpy_iterator()
-    return [value.decode(errors="replace") for value in raw]
+def small_groups(groups: Sequence[str] | np.ndarray, min_count: int) -> dict[str, int]:
+    """The groups of fewer samples than are asked for, and how many they have.
+
+    Args:
+        groups: the group of each sample.
+        min_count: how many are asked for.
+
+    Example:
+
+    >>> small_groups(["ben", "anna", "ben", "eva"], 2)
+    {'anna': 1, 'eva': 1}
+    """
+    counts = Counter(groups)
+    return {group: counts[group] for group in sorted(counts) if counts[group] < min_count}
+
+
+def _named(slices: Sequence[Slice]) -> dict[str, Slice]:
+    named: dict[str, Slice] = {}
+    for what in dict.fromkeys(slices):
+        name = what if isinstance(what, str) else getattr(what, "__name__", None)
+        if name in (None, "<lambda>", *named):
+            raise ValueError(
+                f"slice {what!r} has no name of its own; give it one: {{name: function}}."
+            )
+        named[name] = what
+    return named
+
+
+def _texts(source: Source, wanted: Sequence[str]) -> tuple[list[int], dict[str, list[str]]]:
+    """The index of each row, and the texts of each wanted column."""
+    rows = source.rows(dict.fromkeys(wanted, _text))
+    indices, columns = [], {column: [] for column in wanted}
+    for index, row in rows.map(lambda index, row: (index, source.load(row))).as_numpy_iterator():
+        indices.append(int(index))
+        for column, texts in columns.items():
+            # A picture's bytes make no text, but a function may still ask whether there are some.
+            texts.append(row[column].decode(errors="replace"))
+    return indices, columns
 
 
 def _text(cell: Any) -> bytes:
@@ -73,17 +113,19 @@ def _text(cell: Any) -> bytes:
 
 
 def _said(
-    source: Source, name: str, function: Callable[..., Any], columns: Mapping[str, Sequence[str]]
+    source: Source,
+    name: str,
+    function: Callable[[Mapping[str, str]], Any],
+    indices: Sequence[int],
+    columns: Mapping[str, Sequence[str]],
 ) -> np.ndarray:
-    # A part of a table counts its rows as the table does.
-    rows = source.rows({next(iter(columns)): _text}).map(lambda index, _: index)
     said = []
-    for i, index in enumerate(rows.as_numpy_iterator()):
+    for i, index in enumerate(indices):
         try:
             said.append(str(function({column: texts[i] for column, texts in columns.items()})))
         except Exception as error:
             raise ValueError(
-                f"the function of slice {name!r} fails at {source.locate(int(index))}: "
+                f"the function of slice {name!r} fails at {source.locate(index)}: "
                 f"{type(error).__name__}: {error}"
             ) from error
     return np.array(said, dtype=object)

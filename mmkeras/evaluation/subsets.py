@@ -74,7 +74,6 @@ def _without(model: MultimodalModel, data: Any, fields: set[str], tasks: set[str
     def part(x: Any, y: Any, w: Any) -> Any:
         kept = [name for name in y if name not in tasks]
         y, w = ({name: of[name] for name in kept} for of in (y, w))
-        # Hints are no field's, and stay.
-        return {**x, **model.fields.without(x, fields)}, y, w
+        return model.fields.without(x, fields), y, w
 
     return data.map(part)

@@ -84,7 +84,7 @@ def worst(
     >>> rows = [{"text": t, "stars": n} for t, n in [("a", 1.0), ("b", 90.0), ("c", 2.0)]]
     >>> source = mm.sources.Table(rows)
     >>> model = mm.MultimodalModel({"text": mm.Text.tiny()}, {"stars": mm.Regression()}, "tiny")
-    >>> report = mm.evaluation.evaluate(model, source, times=0)
+    >>> report = mm.evaluate(model, source, times=0)
     >>> [(sample.place, sample.label) for sample in worst(model, source, report, most=1)["stars"]]
     [('sample 2', '90.0')]
     """

@@ -1,10 +1,10 @@
 """`footprint`: what a model costs to keep and to run."""
 
 import dataclasses
-import logging
 
 import tensorflow as tf
 
+from mmkeras.diagnosis import quiet_tensorflow
 from mmkeras.export.signatures import tensors_signature
 from mmkeras.model import MultimodalModel
 
@@ -48,15 +48,11 @@ def footprint(model: MultimodalModel) -> Footprint:
     )
 
     function = tensors_signature(model, batch_size=1).get_concrete_function()
-    graph = convert_variables_to_constants_v2(function).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    logger = tf.get_logger()
-    level = logger.level
-    # It tells those who wrote it that it is old.
-    logger.setLevel(logging.ERROR)
-    try:
+    # The profiler tells those who wrote it that it is old, and the conversion that it does without
+    # the names of lookup tables.
+    with quiet_tensorflow():
+        graph = convert_variables_to_constants_v2(function).graph
         found = tf.compat.v1.profiler.profile(graph, cmd="op", options=options | {"output": "none"})
-    finally:
-        logger.setLevel(level)
     trainable = sum(int(tf.size(weight.value)) for weight in model.trainable_weights)
     return Footprint(model.count_params(), trainable, int(found.total_float_ops))

@@ -1,13 +1,13 @@
 """`model_card`: what a team has to know of a model before it ships it, in Markdown."""
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmkeras.export.footprint import footprint
 from mmkeras.export.verify import Verification
+from mmkeras.files import write_whole
 from mmkeras.model import MultimodalModel
 
 #: What only people know, by the name of the argument: the heading and what it is asked for.
@@ -99,10 +99,8 @@ def carded(
     """
     seen = dataclasses.replace(seen, path=path)
     name = path.stem if path.suffix else path.parent.name
-    card = path.with_name(f"{path.stem}.card.md")
-    draft = path.with_name(f".unfinished-{card.name}")
-    draft.write_text(model_card(model, name, [seen], report, about), encoding="utf-8")
-    os.replace(draft, card)
+    card = model_card(model, name, [seen], report, about)
+    write_whole(path.with_name(f"{path.stem}.card.md"), card)
     return seen
 
 

@@ -271,13 +271,13 @@ class Classification(Task):
         logits = outputs["logits"]
         if of is not None and of not in self.classes:
             raise ValueError(f"there is no class {of!r}; the classes are {list(self.classes)}.")
-        if not self.multi_label:
-            # What raises all logits alike speaks for none of the classes.
-            others = ops.where(ops.eye(len(self.classes)) > 0, -1e9, logits[:, None])
-            logits = logits - ops.logsumexp(others, axis=-1)
-        if of is None:
-            return ops.max(logits, axis=-1)
-        return logits[:, self.classes.index(of)]
+        place = ops.argmax(logits, axis=-1) if of is None else self.classes.index(of)
+        chosen = ops.one_hot(place, len(self.classes)) > 0
+        logit = ops.sum(ops.where(chosen, logits, 0.0), axis=-1)
+        if self.multi_label:
+            return logit
+        # What raises all logits alike speaks for none of the classes.
+        return logit - ops.logsumexp(ops.where(chosen, -1e9, logits), axis=-1)
 
     def undefined(self, measure: str, targets: np.ndarray | None) -> str:
         """Means over classes need all of them, and what tells classes apart needs two."""

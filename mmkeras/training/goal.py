@@ -6,13 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from mmkeras.contracts.arguments import check_number
-
-#: Measures by the last word or words of their names. KerasTuner's own table is not asked: it takes
-#: every measure of Keras that it does not know for one to be lowered, F1 among them.
-_LOWER = ("loss", "error", "rate", "wer", "cer", "mae", "mse", "rmse", "perplexity", "mcd_db")
-_LOWER += ("f0_cents", "latency_ms", "parameters", "seconds")
-_HIGHER = ("accuracy", "acc", "f1", "auc", "mcc", "precision", "recall", "top5", "iou", "miou")
-_HIGHER += ("map", "map50", "exact_match", "bleu", "chrf", "rouge_l", "cider", "cider_d")
+from mmkeras.metrics.direction import direction as direction_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +49,7 @@ class Goal:
                 no number.
         """
         if direction is None:
-            for words, meant in ((_LOWER, "min"), (_HIGHER, "max")):
-                if objective.lower() in words or objective.lower().endswith(
-                    tuple(f"_{word}" for word in words)
-                ):
-                    direction = meant
+            direction = direction_of(objective)
         if direction not in ("min", "max"):
             raise ValueError(
                 f"whether {objective!r} is to become high or low is not known from its name: give "

@@ -1,6 +1,5 @@
 """The numbers of a model that tuning goes by."""
 
-import numbers
 import statistics
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -8,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 import tensorflow as tf
 
 from mmkeras.contracts import Source
-from mmkeras.evaluation import evaluate_scores
+from mmkeras.evaluation.scores import evaluate_scores, single_numbers
 from mmkeras.model import MultimodalModel
 from mmkeras.training.recipe import Recipe
 
@@ -66,10 +65,9 @@ def scores_of(model: MultimodalModel, source: Source) -> dict[str, float]:
         source: held-out samples.
     """
     return {
-        f"{task}_{name}": float(value)
+        f"{task}_{name}": value
         for task, scores in evaluate_scores(model, source).items()
-        for name, value in scores.items()
-        if isinstance(value, numbers.Real)
+        for name, value in single_numbers(scores).items()
     }
 
 

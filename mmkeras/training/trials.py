@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from mmkeras.files import write_whole
 from mmkeras.training.goal import Goal
 from mmkeras.training.search_space import Choice, Range, SearchSpace
 
@@ -91,18 +92,6 @@ def place_of(number: int, folder: str | Path) -> Path:
     """
     paths = Path(folder).glob("trial_*")
     return next(path for path in paths if int(path.name.removeprefix("trial_")) == number)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file under another name, then renames it: a file that is there is whole.
-
-    Args:
-        path: of the file.
-        text: its content.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 def save_table(trials: Sequence[Trial], goal: Goal, path: str | Path) -> Path:

@@ -1,6 +1,5 @@
 """`tune`: looks for a better recipe with KerasTuner, and says what it gained."""
 
-import contextlib
 import dataclasses
 import functools
 import json
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from mmkeras.contracts import Source
 from mmkeras.contracts.arguments import check_count
+from mmkeras.diagnosis import quiet_tensorflow
+from mmkeras.files import write_whole
 from mmkeras.training.goal import Goal
 from mmkeras.training.measuring import Measure, numbers_of
 from mmkeras.training.recipe import Recipe
@@ -28,7 +28,6 @@ from mmkeras.training.trials import (
     load_trials,
     place_of,
     save_table,
-    write_whole,
 )
 from mmkeras.training.tuned_file import starting_point, tuned_file
 
@@ -181,12 +180,14 @@ def tune(
         _go_on_or_begin(folder, space, plan, say)
 
     def told(trial: Trial) -> None:
-        say(_line(trial, load_trials(folder / PROJECT, space), goal, trials))
-        save_table(load_trials(folder / PROJECT, space), goal, folder / "trials.csv")
+        done = load_trials(folder / PROJECT, space)
+        say(_line(trial, done, goal, trials))
+        save_table(done, goal, folder / "trials.csv")
 
-    with warnings.catch_warnings(), _quiet_tensorflow():
-        # Python's of names that KerasTuner calls; NumPy's of an objective that is NaN in a trial
-        # that failed; scikit-learn's of a Gaussian process on few trials.
+    with warnings.catch_warnings(), quiet_tensorflow():
+        # TensorFlow's that every model is traced anew, since every trial has another; Python's of
+        # names that KerasTuner calls; NumPy's of an objective that is NaN in a trial that failed;
+        # scikit-learn's of a Gaussian process on few trials.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
         warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
         warnings.filterwarnings("ignore", module="sklearn.gaussian_process")
@@ -228,18 +229,6 @@ def tune(
         say(line)
     say(f"See {folder / 'trials.csv'} and {folder / 'trials.png'}.")
     return Tuned(found.replace(sources=recipe.sources), best, done, gain, file, folder)
-
-
-@contextlib.contextmanager
-def _quiet_tensorflow():
-    """Without TensorFlow's warnings that every model is traced anew: every trial has another."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _check(method: str, trials: int, epochs: int | None, space: SearchSpace) -> None:

@@ -21,11 +21,12 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from keras_tuner.src.engine.stateful import Stateful
 
 from mmkeras.diagnosis import reason_of
+from mmkeras.files import write_whole
 from mmkeras.training.goal import Goal
 from mmkeras.training.measuring import Measure, numbers_of
 from mmkeras.training.run import train
 from mmkeras.training.search_space import Choice, Range, SearchSpace
-from mmkeras.training.trials import MODEL, PROJECT, Trial, write_whole
+from mmkeras.training.trials import MODEL, PROJECT, Trial
 
 #: How often a trial may be begun whose process is killed before the trial ends.
 _BEGINNINGS = 3

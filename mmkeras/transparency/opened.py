@@ -57,14 +57,17 @@ class Opened:
 
     def evidence(self, fused: Mapping[str, Tokens], of: str | None) -> tf.Tensor:
         """float [B]: see `Task.evidence`."""
-        outputs = self.model.get_layer(self.task)(dict(fused), training=False)
-        return self.model.tasks[self.task].evidence(outputs, of)
+        return self.model.tasks[self.task].evidence(self._outputs(fused), of)
 
     def answer(self) -> str | None:
         """The name of the class that is the answer; None where the answer is a number."""
         classes = getattr(self.model.tasks[self.task], "classes", None)
         if classes is None:
             return None
-        fused = self.fused(self.tokens())
-        evidence = [float(self.evidence(fused, name)[0]) for name in classes]
-        return classes[int(np.argmax(evidence))]
+        outputs = self._outputs(self.fused(self.tokens()))
+        task = self.model.tasks[self.task]
+        return classes[int(np.argmax([task.evidence(outputs, name)[0] for name in classes]))]
+
+    def _outputs(self, fused: Mapping[str, Tokens]) -> dict[str, Any]:
+        """What the task's head makes of tokens."""
+        return self.model.get_layer(self.task)(dict(fused), training=False)

@@ -1,5 +1,6 @@
 """`rollout`: where what a token holds came from, by attention alone."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,26 +63,26 @@ def _half(weights: np.ndarray) -> np.ndarray:
     return (weights + np.eye(len(weights))) / 2
 
 
+@dataclasses.dataclass(frozen=True)
 class Attended:
-    """The attention of one sample: `{field: [1, N, T, T] of each layer}`, and of the fusion.
+    """The attention of one sample.
 
     Attributes:
         tokens: what encoders made.
         fused: what the fusion made of these.
-        encoders: attention weights of the layers of each encoder.
+        encoders: attention weights [1, N, T, T] of the layers of each encoder.
         fusion: those of the fusion, over the tokens of all `fields` one after the other.
-        fields: in the order in which the fusion joins them.
     """
 
-    def __init__(
-        self,
-        tokens: Mapping[str, Tokens],
-        fused: Mapping[str, Tokens],
-        encoders: Mapping[str, Sequence[Any]],
-        fusion: Sequence[Any],
-    ):
-        self.tokens, self.fused, self.encoders, self.fusion = tokens, fused, encoders, fusion
-        self.fields = sorted(tokens)
+    tokens: Mapping[str, Tokens]
+    fused: Mapping[str, Tokens]
+    encoders: Mapping[str, Sequence[Any]]
+    fusion: Sequence[Any]
+
+    @property
+    def fields(self) -> list[str]:
+        """In the order in which the fusion joins them."""
+        return sorted(self.tokens)
 
     def by_field(self, joined: np.ndarray) -> dict[str, np.ndarray]:
         """The parts of a vector over the tokens of all fields."""

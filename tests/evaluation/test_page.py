@@ -178,7 +178,7 @@ def test_interrupted(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         replace(draft, path)
 
-    monkeypatch.setattr(pages.os, "replace", interrupted)
+    monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_page(made(), tmp_path)
     assert not (tmp_path / "report.html").exists()

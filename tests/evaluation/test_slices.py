@@ -1,5 +1,7 @@
 """Slices follow the cells of a column, in the order of the rows."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,23 @@ def test_by_function_of_all_columns():
     table = Table([{"text": "a", "n": 1}, {"text": "bb", "n": 2}])
     by = {"size": lambda row: len(row["text"]) + int(row["n"])}
     assert grouped(table, by)["size"].tolist() == ["2", "4"]
+
+
+def test_functions_in_a_list_are_called_by_their_names():
+    table = Table([{"text": "a", "voice": "x"}, {"text": "bb", "voice": "y"}])
+
+    def length(row):
+        return len(row["text"])
+
+    groups = grouped(table, ["voice", length, "voice"])
+    assert {name: found.tolist() for name, found in groups.items()} == {
+        "voice": ["x", "y"],
+        "length": ["1", "2"],
+    }
+    assert list(grouped(table, length)) == ["length"]
+    for nameless in (functools.partial(length), lambda row: 1):
+        with pytest.raises(ValueError, match=r"no name of its own; give it one: \{name"):
+            grouped(table, [nameless])
 
 
 def test_errors_name_column_row_and_remedy():
