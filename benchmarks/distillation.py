@@ -15,31 +15,13 @@ from pathlib import Path
 import contest
 import keras
 
-from mmkeras import MultimodalModel
 from mmkeras.evaluation import evaluate_subsets
-from mmkeras.fusions import Late
-from mmkeras.layers.sizes import size_of
 from mmkeras.recipes import emoji
-from mmkeras.training import distil
+from mmkeras.training import distil, resized
 
 RESULTS = Path(__file__).parent / "results" / "distillation.md"
 #: A small model learns for longer (Beyer et al. 2022: a good teacher is patient).
 EPOCHS = {"small": 5, "tiny": 20}
-
-
-def of_size(like: MultimodalModel, size: str) -> MultimodalModel:
-    """A model with the fields and tasks of another, of a named size."""
-    encoders = {
-        field: type(encoder).for_modality(like.fields[field], size, name=f"{field}_encoder")
-        for field, encoder in like.encoders.items()
-    }
-    return MultimodalModel(
-        like.fields,
-        like.tasks,
-        encoders=encoders,
-        fusion=Late(size_of(size).dim),
-        modality_dropout=like.modality_dropout,
-    )
 
 
 def main() -> None:
@@ -53,13 +35,13 @@ def main() -> None:
 
     recipe = emoji.recipe.replace(epochs=EPOCHS["small"])
     if given.teacher is None:
-        small = recipe.replace(model=lambda source: of_size(emoji.model(source), "small"))
+        small = recipe.replace(model=lambda source: resized(emoji.model(source), "small"))
         teacher, taught = contest.trained(small, given.folder / "small")
     else:
         teacher, taught = keras.saving.load_model(given.teacher), 0.0
-    tiny = recipe.replace(epochs=EPOCHS["tiny"], model=lambda _: of_size(teacher, "tiny"))
+    tiny = recipe.replace(epochs=EPOCHS["tiny"], model=lambda _: resized(teacher, "tiny"))
     options = {"temperature": given.temperature, "alpha": given.alpha}
-    pupil = tiny.replace(model=lambda _: distil(of_size(teacher, "tiny"), teacher, **options))
+    pupil = tiny.replace(model=lambda _: distil(resized(teacher, "tiny"), teacher, **options))
     rows = {"teacher": (teacher, taught)}
     rows["tiny, by labels"] = contest.trained(tiny, given.folder / "tiny")
     rows["tiny, distilled"] = contest.trained(pupil, given.folder / "distilled")

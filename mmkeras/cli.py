@@ -113,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--report", metavar="FOLDER", help="write the report as a page there")
     evaluate.add_argument("--robustness", action="store_true",
                           help="with --report, also when fields are spoiled")  # fmt: skip
+    evaluate.add_argument("--litert", metavar="COMPARISON.json",
+                          help="with --report, also what optimize measured of files")  # fmt: skip
     evaluate.add_argument("--json", action="store_true", help="print JSON")
     evaluate.set_defaults(run=_evaluate)
 
@@ -127,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     calibrate.add_argument("model", help="a .keras file")
     _add_recipe(calibrate, "validation")
-    _add_table(calibrate)
+    calibrate.add_argument("--table", metavar="FILE", help="CSV, TSV, JSONL or Parquet")
     calibrate.add_argument("--task", help="which, if the model has several Classification")
     calibrate.add_argument("--out", required=True, metavar="NEW.keras", help="the calibrated model")
     calibrate.set_defaults(run=_calibrate)
@@ -183,13 +185,25 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
 
     optimize = commands.add_parser(
-        "optimize", help="quantise for LiteRT, and measure what it costs"
+        "optimize",
+        help="make a model smaller, and measure what it costs",
+        description="Writes LiteRT files in fewer bits; with --prune and --distil, also of a model "
+        "with zeros and of a smaller one, which are trained. Measures all of them beside each "
+        "other on held-out samples.",
     )
     optimize.add_argument("model", help="a .keras file")
     optimize.add_argument("--out", required=True, help="folder of the files and of the comparison")
     _add_recipe(optimize, "test")
     optimize.add_argument("--table", metavar="FILE", help="measure on a CSV, TSV, JSONL or Parquet")
     _add_calibration(optimize)
+    optimize.add_argument("--prune", type=float, metavar="SHARE",
+                          help="with --recipe, also train a copy on until this share of its "
+                               "weights is zero, such as 0.8")  # fmt: skip
+    optimize.add_argument("--distil", metavar="SIZE",
+                          help="with --recipe, also train a model of this size, such as tiny, "
+                               "whose teacher is this one")  # fmt: skip
+    optimize.add_argument("--epochs", type=int,
+                          help="of these trainings (as many as the recipe's)")  # fmt: skip
     optimize.add_argument("--threads", type=int, default=1, help="of LiteRT (%(default)s)")
     optimize.add_argument("--overwrite", action="store_true", help="replace what stands there")
     optimize.set_defaults(run=_optimize)
@@ -299,8 +313,9 @@ def _source(given: argparse.Namespace) -> Any:
 def _evaluate(given: argparse.Namespace) -> None:
     from mmkeras.evaluation.lacking import lacking
 
-    if given.robustness and not given.report:
-        raise ValueError("--robustness is a part of the page: name its folder with --report.")
+    for part in ("robustness", "litert"):
+        if getattr(given, part) and not given.report:
+            raise ValueError(f"--{part} is a part of the page: name its folder with --report.")
     source = _source(given)
     model = _load(given.model)
     if absent := lacking(model, source):
@@ -321,8 +336,17 @@ _MOST_FIELDS = 4
 
 
 def _report(given: argparse.Namespace, model: Any, source: Any) -> None:
-    from mmkeras.evaluation import evaluate, field_shares, robustness, save_page, worst
+    from mmkeras.evaluation import (
+        LiteRTComparison,
+        evaluate,
+        field_shares,
+        robustness,
+        save_page,
+        worst,
+    )
+    from mmkeras.files import existing_file
 
+    compared = LiteRTComparison.load(existing_file(given.litert)) if given.litert else None
     report = evaluate(model, source, slices=given.slice, on_error=given.on_error)
     print(report.to_json() if given.json else report)
     if not given.report:
@@ -332,6 +356,7 @@ def _report(given: argparse.Namespace, model: Any, source: Any) -> None:
         report,
         given.report,
         title=title,
+        litert=compared,
         worst=worst(model, source, report),
         robustness=robustness(model, source) if given.robustness else None,
         contributions=field_shares(model, source) if len(model.fields) <= _MOST_FIELDS else None,
@@ -350,17 +375,16 @@ def _compare(given: argparse.Namespace) -> None:
 
 def _calibrate(given: argparse.Namespace) -> None:
     from mmkeras.evaluation import calibrate
+    from mmkeras.files import drafted
 
     out = Path(given.out)
     if out.suffix != ".keras":
         raise ValueError(f"--out is {given.out}; it has to end with .keras.")
     source = _source(given)
     model = _load(given.model)
-    made = calibrate(model, source, given.task, on_error=given.on_error)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f".unfinished-{out.name}")
-    model.save(draft)
-    os.replace(draft, out)
+    made = calibrate(model, source, given.task)
+    with drafted(out) as draft:
+        model.save(draft)
     print(
         f"{made.task}: temperature {made.temperature:.4f}, expected calibration error "
         f"{made.before:.4f} before and {made.after:.4f} after, on these {len(source)} samples."
@@ -588,13 +612,22 @@ def _optimize(given: argparse.Namespace) -> None:
     else:
         calibration = Table(given.calibrate) if given.calibrate else None
     folder = Path(given.out)
+    if not given.overwrite and (there := sorted(folder.glob("*.tflite"))):
+        raise FileExistsError(f"{there[0]} exists; pass --overwrite or name another folder.")
     concluding = any(type(task).conclude is not Task.conclude for task in model.tasks.values())
-    kinds = {"float32": None, "float16": "float16", "dynamic": "dynamic", "int8": "static"}
+    wanted = {
+        "float32": (model, None),
+        "float16": (model, "float16"),
+        "dynamic": (model, "dynamic"),
+        "int8": (model, "static"),
+    }
+    for name, smaller in _trained_on(given, model).items():
+        wanted |= {name: (smaller, None), f"{name}_int8": (smaller, "static")}
     files, heads = {}, {}
     with tempfile.TemporaryDirectory() as scratch:
-        for name, kind in kinds.items():
+        for name, (of, kind) in wanted.items():
             if kind == "static" and calibration is None:
-                print("int8 is left out: it needs --calibrate FILE.", file=sys.stderr)
+                print(f"{name} is left out: it needs --calibrate FILE.", file=sys.stderr)
                 continue
             options = {
                 "quantize": kind,
@@ -605,10 +638,10 @@ def _optimize(given: argparse.Namespace) -> None:
             }
             try:
                 path = folder / f"{name}.tflite"
-                export.litert(model, path, overwrite=given.overwrite, **options)
+                export.litert(of, path, overwrite=given.overwrite, **options)
                 if concluding:
                     heads[name] = Path(scratch) / path.name
-                    export.litert(model, heads[name], conclude=False, **options)
+                    export.litert(of, heads[name], conclude=False, **options)
             except export.ExportError as error:
                 if kind is None:
                     raise
@@ -620,6 +653,35 @@ def _optimize(given: argparse.Namespace) -> None:
     compared.save(folder)
     print(compared)
     print(f"The files are in {folder}, with comparison.md, .json and .csv.")
+
+
+def _trained_on(given: argparse.Namespace, model: Any) -> dict[str, Any]:
+    """The smaller models that are asked for, by name."""
+    from mmkeras import recipes
+    from mmkeras.training import pruned, taught
+
+    if given.prune is None and given.distil is None:
+        return {}
+    if not given.recipe:
+        raise ValueError("--prune and --distil train, and need a --recipe that says on what.")
+    recipe = recipes.load(given.recipe)
+    recipe = recipe.replace(epochs=given.epochs or recipe.epochs)
+    made = {}
+    for name, train, value in (
+        ("pruned", pruned, given.prune),
+        ("distilled", taught, given.distil),
+    ):
+        if value is not None:
+            folder = Path(given.out) / "trained" / f"{name}_{value}"
+            finished = folder / "model.keras"
+            if given.overwrite:
+                finished.unlink(missing_ok=True)
+            # One that is there is of a run that was stopped later.
+            if not finished.exists():
+                print(f"Training {finished} ...", flush=True)
+                train(model, recipe, value, folder, verbose=2)
+            made[name] = _load(str(finished))
+    return made
 
 
 def _part(recipe: str, part: str) -> Any:
@@ -702,7 +764,10 @@ def _numbers(value: Any) -> Any:
 
 
 def _shown(values: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+    told = {
+        name: "undefined" if value != value else f"{value:.4f}" for name, value in values.items()
+    }
+    return "  ".join(f"{name} {value}" for name, value in told.items())
 
 
 def _expected() -> tuple[type[Exception], ...]:

@@ -1,9 +1,8 @@
-"""What is wrong with a bad sample, in words a person can act upon; and none of other words."""
+"""What is wrong with a bad sample, in words a person can act upon."""
 
 import ast
-import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -12,27 +11,6 @@ from mmkeras.contracts.source import Source
 
 # How the messages of TensorFlow's decoders begin.
 _UNDECODABLE = r"jpeg::|Invalid (PNG|GIF|BMP)|Input size should match"
-
-
-@contextlib.contextmanager
-def quiet_tensorflow() -> Iterator[None]:
-    """Within it, TensorFlow's Python logger tells errors alone.
-
-    For what it warns of and nobody can act upon.
-
-    Example:
-
-    >>> with quiet_tensorflow():
-    ...     tf.get_logger().getEffectiveLevel()
-    40
-    """
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 class Unencodable:

@@ -5,6 +5,8 @@ DejaVu Sans, has the letters of most alphabets, not those of Chinese, Japanese a
 """
 
 import colorsys
+import itertools
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +22,8 @@ _LONG, _SHORT = 320, 80
 _SPECTROGRAM = 160
 #: The height of letters that can still be read.
 _LEGIBLE = 12
+#: The size of letters where a text is all there is.
+_WRITTEN = 16
 
 #: What speaks for an answer, what against it, and how little of a picture shows through at most.
 _FOR, _AGAINST = np.array([227.0, 26.0, 28.0]), np.array([31.0, 120.0, 180.0])
@@ -248,6 +252,57 @@ def draw_heat(
     colour = np.where(cells[..., None] > 0, _FOR, _AGAINST)
     grey = picture.astype("float64").mean(axis=-1, keepdims=True)
     return np.round(grey * (1 - strength) + colour * strength).astype("uint8")
+
+
+def draw_words(text: str, spans: Sequence[tuple[int, int, float]], width: int = 480) -> np.ndarray:
+    """A text on white, its parts on the colours of their scores.
+
+    What speaks for something is on red and what speaks against it on blue; see `draw_heat`.
+
+    Args:
+        text: the text.
+        spans: (start, end, score) of parts of it, in characters.
+        width: of the drawing, in pixels; lines are broken between words.
+
+    Returns:
+        uint8 [h, width, 3].
+
+    Raises:
+        ImportError: Pillow or matplotlib, which brings it and the font, is not installed.
+
+    Example:
+
+    >>> draw_words("a good dog", [(2, 6, 1.0), (7, 10, -0.5)]).shape
+    (35, 480, 3)
+    """
+    scores = np.zeros(len(text))
+    for start, end, score in spans:
+        scores[start:end] = score
+    font, gap = _font(_WRITTEN), 8
+    high, space, line = sum(font.getmetrics()), font.getlength(" "), sum(font.getmetrics()) + 4
+    x, y = float(gap), gap
+    placed = []
+    for word in re.finditer(r"\S+", text):
+        room = width - 2 * gap
+        if x > gap and x + font.getlength(word[0]) > width - gap:
+            x, y = float(gap), y + line
+        # Its pieces of one score each.
+        for score, part in itertools.groupby(range(*word.span()), key=scores.__getitem__):
+            piece = _shortened("".join(text[i] for i in part), "", font, room)
+            if x > gap and x + font.getlength(piece) > width - gap:
+                x, y = float(gap), y + line
+            placed.append((x, y, piece, score))
+            x += font.getlength(piece)
+        x += space
+    canvas, draw = _canvas(np.full((y + high + gap, width, 3), 255, "uint8"))
+    largest = np.abs(scores).max(initial=0.0) or 1.0
+    for x, y, piece, score in placed:
+        strength = abs(score) / largest * _MOST_OPAQUE
+        colour = np.round(255 * (1 - strength) + (_FOR if score > 0 else _AGAINST) * strength)
+        ground = tuple(colour.astype(int).tolist())
+        draw.rectangle((x, y, x + font.getlength(piece) - 1, y + high - 1), fill=ground)
+        draw.text((x, y), piece, fill=_readable_on(ground), font=font)
+    return np.array(canvas)
 
 
 def draw_spectrograms(spectrograms: Mapping[str, np.ndarray], range_db: float = 80.0) -> np.ndarray:

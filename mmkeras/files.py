@@ -1,33 +1,58 @@
 """Files: whether one that a person names is there, which of its lines is no text; whole or none."""
 
+import contextlib
 import difflib
 import json
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file under another name, then renames it: a file that is there is whole.
+@contextlib.contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """A place for a file that comes to `path` when the block ends without an error.
+
+    So a file that is there is whole, whatever happens, and whoever else writes it.
 
     Args:
-        path: of the file; its folder is there.
+        path: what is replaced then; its folder is made if it is not there.
+
+    Example:
+
+    >>> path = Path(tempfile.mkdtemp(), "note.txt")
+    >>> with drafted(path) as draft:
+    ...     _ = draft.write_text("done")
+    ...     path.exists()
+    False
+    >>> path.read_text(), len(list(path.parent.iterdir()))
+    ('done', 1)
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        yield draft
+        os.replace(draft, path)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file so that it is whole or not there; see `drafted`.
+
+    Args:
+        path: of the file.
         text: its content.
 
     Example:
 
-    >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "note.txt")
     >>> write_whole(path, "done")
-    >>> path.read_text(), len(list(path.parent.iterdir()))
-    ('done', 1)
+    >>> path.read_text()
+    'done'
     """
-    # Several processes may be at it.
-    draft = path.with_name(f".unfinished-{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
+    with drafted(path) as draft:
+        draft.write_text(text, encoding="utf-8")
 
 
 def existing_file(path: str | Path) -> Path:

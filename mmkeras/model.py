@@ -403,8 +403,8 @@ class MultimodalModel(keras.Model):
                 "anew, and set_task only changes how the one that is there answers; make a new "
                 "model, and copy the weights that fit."
             )
-        # Keras keeps the graph in which the head answered as before.
-        self.predict_function = None
+        # Keras keeps the graphs in which the head answered as before.
+        self.predict_function = self.test_function = self.train_function = None
         self.tasks[name] = changed
 
     def decode(

@@ -10,9 +10,11 @@ import tensorflow as tf
 
 import mmkeras as mm
 from mmkeras import cli, recipes
+from mmkeras.evaluation import LiteRTComparison
 from mmkeras.fusions import Late
 from mmkeras.sound import wav
 from mmkeras.tasks import SpeechRecognition, SpeechSynthesis
+from mmkeras.training import sparsity
 
 LEARN = ("--classify", "kind", "--out", "FOLDER/x")
 TUNE = ("--objective", "val_loss", "--out", "FOLDER/x")
@@ -61,23 +63,46 @@ def test_train_evaluate_predict_export(folder, trained, capsys):
         assert "agree with the model" in capsys.readouterr().out
 
 
-def test_optimize_writes_files_and_what_they_cost(folder, trained, capsys):
-    table, out = str(folder / "pets.csv"), folder / "small"
-    command = ["optimize", trained, "--out", str(out), "--table", table]
-    assert cli.main(command) == 0
+RECIPE = """
+import mmkeras as mm
+from mmkeras.training import Recipe
+
+def sources():
+    table = mm.sources.Table("pets.csv")
+    return {"train": table, "test": table}
+
+recipe = Recipe("pets", sources, lambda train: None, epochs=2, batch_size=8, learning_rate=1e-2)
+"""
+
+
+def test_optimize_writes_files_and_what_they_cost(folder, trained, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    command = ["optimize", trained, "--out", "small"]
+    assert cli.main([*command, "--table", "pets.csv", "--distil", "tiny"]) == 1
+    assert "need a --recipe" in capsys.readouterr().err
+    assert cli.main([*command, "--table", "pets.csv"]) == 0
     told = capsys.readouterr()
     assert "int8 is left out: it needs --calibrate" in told.err
     assert "| dynamic |" in told.out and "kind_accuracy" in told.out
-    assert cli.main([*command, "--calibrate", table]) == 1
-    assert "exists" in capsys.readouterr().err
-    assert cli.main([*command, "--calibrate", table, "--overwrite"]) == 0
-    rows = json.loads((out / "comparison.json").read_text())["rows"]
-    assert [*rows] == ["float32", "float16", "dynamic", "int8"]
-    for name, row in rows.items():
-        assert row["size_bytes"] == (out / f"{name}.tflite").stat().st_size
-    assert rows["float32"]["kind_accuracy"] > 0.9
 
-    small = str(folder / "served" / "small.tflite")
+    (folder / "recipe.py").write_text(RECIPE)
+    command += ["--recipe", "recipe.py", "--prune", "0.5", "--distil", "tiny", "--epochs", "1"]
+    assert cli.main(command) == 1
+    assert "exists; pass --overwrite" in capsys.readouterr().err
+    assert cli.main([*command, "--overwrite"]) == 0
+    rows = json.loads((folder / "small" / "comparison.json").read_text())["rows"]
+    kinds = ["float32", "float16", "dynamic", "int8"]
+    assert [*rows] == [*kinds, "pruned", "pruned_int8", "distilled", "distilled_int8"]
+    for name, row in rows.items():
+        assert row["size_bytes"] == (folder / "small" / f"{name}.tflite").stat().st_size
+    assert rows["float32"]["kind_accuracy"] > 0.9
+    assert rows["pruned"]["compressed_bytes"] < 0.9 * rows["float32"]["compressed_bytes"]
+    model = keras.saving.load_model(folder / "small/trained/pruned_0.5/model.keras")
+    assert sparsity(model)[""] == pytest.approx(0.5, abs=0.02)
+
+
+def test_one_file_is_quantised_too(folder, trained, capsys):
+    small, table = str(folder / "served" / "small.tflite"), str(folder / "pets.csv")
     assert cli.main(["export", trained, small, "--quantize", "static", "--calibrate", table]) == 0
     assert "of decisions" in capsys.readouterr().out
     assert cli.main(["export", trained, str(folder / "served/9"), "--quantize", "dynamic"]) == 1
@@ -103,8 +128,15 @@ def test_a_report_of_slices(folder, trained, capsys):
     page = (out / "report.html").read_text()
     assert "Evaluation of model.keras" in page and '<section id="worst">' in page
     assert '<section id="robustness">' not in page
-    assert cli.main(["evaluate", trained, *table, "--report", str(out), "--robustness"]) == 0
-    assert '<section id="robustness">' in (out / "report.html").read_text()
+    compared = LiteRTComparison({"float32": {"size_bytes": 9, "latency_ms": None}}, 3, 1)
+    compared_json = compared.save(folder / "compared")[1]
+    more = ["--report", str(out), "--robustness", "--litert", str(compared_json)]
+    assert cli.main(["evaluate", trained, *table, *more]) == 0
+    page = (out / "report.html").read_text()
+    assert '<section id="robustness">' in page and '<section id="files">' in page
+    assert (out / "files.csv").read_text() == "file,size_bytes,latency_ms\nfloat32,9,\n"
+    assert cli.main(["evaluate", trained, *table, *more[:-1], str(out / "report.json")]) == 1
+    assert "report.json: this is no comparison of files" in capsys.readouterr().err
     capsys.readouterr()
     pair = [str(out / "report.json")] * 2
     assert cli.main(["compare", *pair]) == 0

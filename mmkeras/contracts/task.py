@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -287,6 +287,22 @@ class Task(Configured, abc.ABC):
         """
         del answers, labels
         return {}
+
+    def scoring(
+        self, answers: Sequence[Any], labels: Sequence[Any]
+    ) -> Callable[[Sequence[int]], dict[str, float]]:
+        """`scores` of any choice of the samples, such as those of a group.
+
+        Where samples are looked for among each other, all of them stay to be found.
+
+        Args:
+            answers: see `scores`.
+            labels: see `scores`.
+
+        Returns:
+            From places of samples, some of them perhaps several times, to their scores.
+        """
+        return lambda chosen: self.scores([answers[i] for i in chosen], [labels[i] for i in chosen])
 
     def evidence(self, outputs: dict[str, Any], of: str | None = None) -> Any:
         """What an answer rests on, as one number for each sample, in `keras.ops`.

@@ -40,12 +40,16 @@ def reliability(probabilities: np.ndarray, targets: np.ndarray, bins: int = 15) 
             then every class of every sample is an answer.
         bins: of equal width, from 0 to 1.
 
+    Raises:
+        ValueError: there are not as many answers as targets.
+
     Example:
 
     >>> made = reliability(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
     >>> made.confidence, made.accuracy, round(made.ece, 6)
     ((0.9,), (0.5,), 0.4)
     """
+    _check_lengths(probabilities, targets)
     if targets.ndim == 2:
         sure = np.maximum(probabilities, 1 - probabilities).ravel()
         right = ((probabilities >= 0.5) == (targets >= 0.5)).ravel()
@@ -76,6 +80,9 @@ def fitted_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
         logits: float [N, K].
         targets: int [N], classes; or float [N, K], 1 where one of several classes applies.
 
+    Raises:
+        ValueError: there are not as many answers as targets.
+
     Example: twice as sure as is right.
 
     >>> rng = np.random.default_rng(0)
@@ -85,6 +92,7 @@ def fitted_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     >>> round(fitted_temperature(2 * logits, targets), 1)
     2.0
     """
+    _check_lengths(logits, targets)
     logits = logits.astype("float64")
     true = targets if targets.ndim == 2 else np.eye(logits.shape[1])[targets]
     aimed = np.sum(logits * true)
@@ -146,6 +154,11 @@ def calibrate(
     before, after = (reliability(shares(kept, by), kept.targets).ece for by in (old, temperature))
     model.set_task(name, temperature=temperature)
     return Calibrated(name, temperature, before, after)
+
+
+def _check_lengths(answers: np.ndarray, targets: np.ndarray) -> None:
+    if len(answers) != len(targets):
+        raise ValueError(f"there are {len(answers)} answers, but {len(targets)} targets.")
 
 
 def shares(made: Classified, temperature: float = 1.0) -> np.ndarray:

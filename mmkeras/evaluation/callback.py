@@ -5,7 +5,6 @@ from typing import Any
 import keras
 
 from mmkeras.contracts import Source
-from mmkeras.evaluation.gaps import largest_difference
 from mmkeras.evaluation.report import evaluate
 from mmkeras.evaluation.slices import Slices
 
@@ -16,14 +15,17 @@ class Evaluation(keras.callbacks.Callback):
     What `fit` measures by itself is told the true text so far and sees one batch at a time. Here
     captions are written, boxes are found and recordings are transcribed as they would be in use,
     so that Keras' own `EarlyStopping(monitor="report_caption_exact_match", mode="max")`,
-    `ModelCheckpoint` and `CSVLogger` go by that. Between two evaluations the last values stand.
+    `ModelCheckpoint` and `CSVLogger` go by that. Between two evaluations the last values stand, and
+    count as no improvement: let the `patience` of `EarlyStopping` be a few times `every`.
 
     Args:
         source: held-out samples.
-        every: epochs between two evaluations.
+        every: so many epochs from one evaluation to the next; the first epoch and the last have one
+            in any case.
         slices: see `evaluate`; of each slice and measure the largest difference between two groups
             is added, as `report_{measure}_gap_{slice}`.
         batch_size: samples in one forward pass.
+        min_count: groups of fewer samples have no part in these differences.
 
     Example:
 
@@ -38,7 +40,14 @@ class Evaluation(keras.callbacks.Callback):
     ['report_stars_loss', 'report_stars_mae', 'report_stars_rmse']
     """
 
-    def __init__(self, source: Source, every: int = 1, slices: Slices = (), batch_size: int = 64):
+    def __init__(
+        self,
+        source: Source,
+        every: int = 1,
+        slices: Slices = (),
+        batch_size: int = 64,
+        min_count: int = 30,
+    ):
         super().__init__()
         if every < 1:
             raise ValueError(f"every must be at least 1; got {every}.")
@@ -46,20 +55,22 @@ class Evaluation(keras.callbacks.Callback):
         self.every = every
         self.slices = slices
         self.batch_size = batch_size
+        self.min_count = min_count
         self.last: dict[str, float] = {}
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Evaluates, if it is time to, and adds to the logs."""
-        if (epoch + 1) % self.every == 0:
+        epochs = (self.params or {}).get("epochs")
+        if epoch % self.every == 0 or epoch + 1 == epochs:
             model: Any = self.model
-            report = evaluate(model, self.source, self.slices, self.batch_size, times=0)
-            values = {name: found.value for name, found in report.measures.items()}
-            for name, groups in report.slices.items():
-                for measure in report.measures:
-                    by_group = {g: found[measure].value for g, found in groups.items()
-                                if measure in found}  # fmt: skip
-                    gap = largest_difference(by_group)
-                    values[f"{measure}_gap_{name}"] = gap[0] if gap else None
-            self.last = {f"report_{name}": v for name, v in values.items() if v is not None}
+            report = evaluate(
+                model,
+                self.source,
+                self.slices,
+                self.batch_size,
+                times=0,
+                min_count=self.min_count,
+            )
+            self.last = {f"report_{name}": value for name, value in report.numbers().items()}
         if logs is not None:
             logs.update(self.last)

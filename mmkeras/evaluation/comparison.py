@@ -110,9 +110,11 @@ class Comparison:
 def compare(old: Report, new: Report, permutations: int = 20_000, seed: int = 0) -> Comparison:
     """Which measures differ between two reports, as a whole and group by group.
 
-    Where both are of the same samples (as many, in the same groups, with the same labels), losses
-    and accuracies of a `Classification` are compared sample by sample: were the models equally
-    good, each sample's difference could as well have had the other sign, which is tried at random.
+    Where both are of the same samples (as many, in the same groups, with the same labels; of tasks
+    whose labels a report does not hold, from the same source), losses and accuracies of a
+    `Classification` are compared sample by sample: were the models equally good, each sample's
+    difference could as well have had the other sign, which is tried at random. Losses of a task
+    that is set in another way, such as with label smoothing, are no matter of better or worse.
     Everything else is compared by its standard errors, as if the samples were independent, which
     finds less where they are the same, and only for groups of the reports' `min_count` samples or
     more. P-values are corrected for their number (Holm 1979, "A Simple Sequentially Rejective
@@ -167,12 +169,16 @@ def compare(old: Report, new: Report, permutations: int = 20_000, seed: int = 0)
             "the reports are of different samples, or slice or label them in different ways; they "
             "are compared by their standard errors."
         )
+    other = [task for task in old.tasks if task in new.tasks and old.tasks[task] != new.tasks[task]]
+    if other:
+        notes.append(f"{other} are set in another way: their losses are not compared.")
+    incomparable = {f"{task}_loss" for task in other}
     p_values = _paired(old, new, places, permutations, seed) if paired else {}
     min_count = max(old.min_count, new.min_count)
     found = []
     for name, group, before, after in places:
         for measure in before:
-            if measure in after:
+            if measure in after and measure not in incomparable:
                 pair = before[measure], after[measure]
                 p = p_values.get((name, group, measure))
                 found.append(_difference(name, group, measure, *pair, p, min_count))
@@ -189,8 +195,10 @@ def _same_samples(old: Report, new: Report) -> bool:
         list(old.targets[task]) == list(new.targets[task])
         for task in {*old.targets} & {*new.targets}
     )
+    known = {*old.targets} >= shared
     return (
         old.count == new.count
+        and (known or old.source == new.source)
         and {k: list(v) for k, v in old.groups.items()}
         == {k: list(v) for k, v in new.groups.items()}
         and same_targets

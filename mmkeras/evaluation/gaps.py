@@ -1,6 +1,8 @@
 """Gaps between slices: which are worse off, and whether chance alone explains it."""
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +26,7 @@ class Gap:
         count: samples of the group that count.
         p_value: how often chance alone makes a gap as large anywhere, see `gaps`.
         alarm: whether the group is worse off and chance is no good explanation.
+        tested: whether it and the others have enough samples; else the p-value is 1.
     """
 
     slice: str
@@ -34,6 +37,7 @@ class Gap:
     count: int
     p_value: float
     alarm: bool
+    tested: bool = True
 
 
 def gaps(
@@ -62,6 +66,9 @@ def gaps(
     Returns:
         A gap for each task, slice and group, the most significant first.
 
+    Raises:
+        ValueError: there are not as many losses as samples in groups.
+
     Example:
 
     >>> rng = np.random.default_rng(0)
@@ -71,6 +78,9 @@ def gaps(
     >>> worst.group, worst.alarm
     ('ben', True)
     """
+    for values, groups in itertools.product(losses.values(), slices.values()):
+        if len(values) != len(groups):
+            raise ValueError(f"there are {len(values)} losses, but the groups of {len(groups)}.")
     found: list[tuple[Any, ...]] = []
     observed: list[float] = []
     largest = np.full(permutations, -np.inf)
@@ -97,10 +107,10 @@ def gaps(
     made = []
     for (name, group, task, loss, rest, count), statistic in zip(found, observed):
         # The deal that was observed is one of those that chance makes.
-        p = (1 + int((largest >= statistic).sum())) / (permutations + 1)
-        p = p if np.isfinite(statistic) else 1.0
+        tested = math.isfinite(statistic)
+        p = (1 + int((largest >= statistic).sum())) / (permutations + 1) if tested else 1.0
         alarm = p < LEVEL and statistic > 0
-        made.append(Gap(name, group, task, float(loss), float(rest), count, p, bool(alarm)))
+        made.append(Gap(name, group, task, float(loss), float(rest), count, p, alarm, tested))
     return sorted(made, key=lambda gap: (gap.p_value, gap.rest - gap.loss))
 
 

@@ -3,18 +3,21 @@
 import csv
 import dataclasses
 import gzip
+import io
 import json
+import math
 import statistics
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from mmkeras.contracts import Source, Task
 from mmkeras.evaluation.lacking import lacking
 from mmkeras.evaluation.scores import evaluate_scores, single_numbers
+from mmkeras.files import write_whole
 from mmkeras.metrics.agreement import decisions
 from mmkeras.model import MultimodalModel
 
@@ -30,7 +33,8 @@ class LiteRTComparison:
         rows: `{name: {measure: number}}`: `size_bytes`; `compressed_bytes`, by gzip; `latency_ms`
             and `cpu_ms`, medians of one call with one sample; `size_ratio` and `latency_ratio` to
             the first file, the latter the median of the ratios for each sample; `agreement`, the
-            share of decisions that are the first file's; and every measure of every task.
+            share of decisions that are the first file's; and every measure of every task, None
+            where these samples have nothing that it counts.
         samples: on how many samples.
         threads: of the interpreters.
     """
@@ -39,14 +43,26 @@ class LiteRTComparison:
     samples: int
     threads: int
 
+    @property
+    def measures(self) -> list[str]:
+        """What was measured of one file or another."""
+        return list(dict.fromkeys(name for row in self.rows.values() for name in row))
+
     def __str__(self) -> str:
-        """A table in Markdown, of what is one number."""
-        names = list(dict.fromkeys(name for row in self.rows.values() for name in row))
-        lines = [["file", *names], ["---", *["--:"] * len(names)]]
+        """A table in Markdown."""
+        lines = [["file", *self.measures], ["---", *["--:"] * len(self.measures)]]
         for file, row in self.rows.items():
-            lines.append([file, *(_shown(row.get(name)) for name in names)])
+            lines.append([file, *(_shown(row.get(name)) for name in self.measures)])
         about = f"{self.samples} samples, {self.threads} thread{'s' * (self.threads > 1)}"
         return "\n".join([about, "", *(f"| {' | '.join(line)} |" for line in lines)])
+
+    def to_csv(self) -> str:
+        """A row for each file; what is undefined is empty."""
+        table = io.StringIO()
+        writer = csv.DictWriter(table, ["file", *self.measures], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({"file": each, **row} for each, row in self.rows.items())
+        return table.getvalue()
 
     def save(self, folder: str | Path) -> list[Path]:
         """Writes `comparison.md`, `comparison.json` and `comparison.csv`.
@@ -54,17 +70,27 @@ class LiteRTComparison:
         Args:
             folder: where; made if missing.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"comparison.{suffix}" for suffix in ("md", "json", "csv")]
-        paths[0].write_text(f"{self}\n", encoding="utf-8")
-        paths[1].write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
-        names = list(dict.fromkeys(name for row in self.rows.values() for name in row))
-        with paths[2].open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, ["file", *names])
-            writer.writeheader()
-            writer.writerows({"file": each, **row} for each, row in self.rows.items())
+        contents = {
+            "md": f"{self}\n",
+            "json": json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False) + "\n",
+            "csv": self.to_csv(),
+        }
+        paths = [Path(folder) / f"comparison.{suffix}" for suffix in contents]
+        for path, content in zip(paths, contents.values()):
+            write_whole(path, content)
         return paths
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """What `save` wrote, from its JSON file.
+
+        Raises:
+            ValueError: it is none; the message names it.
+        """
+        try:
+            return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: this is no comparison of files: {error!r}.") from error
 
 
 def compare_litert(
@@ -167,6 +193,10 @@ def compare_litert(
         answering = _answering(model, shown[name])
         for task, scores in evaluate_scores(model, source, predict=answering, pad="max").items():
             rows[name] |= {f"{task}_{n}": value for n, value in single_numbers(scores).items()}
+        rows[name] = {
+            measure: None if value is None or math.isnan(value) else value
+            for measure, value in rows[name].items()
+        }
     return LiteRTComparison(rows, count, threads)
 
 
@@ -233,5 +263,5 @@ def _answering(model: MultimodalModel, runner: Any) -> Any:
 
 def _shown(value: float | None) -> str:
     if value is None:
-        return ""
+        return "undefined"
     return str(value) if isinstance(value, int) else f"{value:.4g}"

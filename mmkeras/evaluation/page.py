@@ -9,12 +9,13 @@ from typing import Any
 from mmkeras.evaluation import plots
 from mmkeras.evaluation.estimate import Estimate
 from mmkeras.evaluation.fairness import Disparity, fairness, largest
-from mmkeras.evaluation.gaps import largest_difference
+from mmkeras.evaluation.litert import LiteRTComparison
 from mmkeras.evaluation.report import Report
 from mmkeras.evaluation.slices import small_groups
-from mmkeras.evaluation.tables import tables
+from mmkeras.evaluation.tables import KINDS, tables
 from mmkeras.evaluation.worst import WorstSample
 from mmkeras.files import write_whole
+from mmkeras.metrics.direction import direction
 
 #: So many of the confusions of a task are told in words.
 _TOLD = 10
@@ -28,20 +29,23 @@ def save_page(
     robustness: Mapping[str, Mapping[float, Mapping[str, Estimate]]] | None = None,
     contributions: Mapping[str, Mapping[str, float]] | None = None,
     worst: Mapping[str, Sequence[WorstSample]] | None = None,
+    litert: LiteRTComparison | None = None,
 ) -> Path:
     """Writes `report.html`, `report.json` and a CSV file of the numbers of each plot and table.
 
     The page is one file that needs nothing else: plots, pictures and recordings are inside. It is
     for a phone as for a desktop, and light or dark as the reader's screen. A file that is there is
-    whole, and the page is written last.
+    whole, and the page is written last. CSV files that an earlier page left in the folder, and this
+    one has no numbers for, are removed.
 
     Args:
         report: what `evaluate` measured.
         folder: where the files go; made if it is not there.
         title: of the page.
         robustness: what `robustness` measured.
-        contributions: what each field adds to a task, `{task: {field: value}}`.
+        contributions: what `field_shares` measured.
         worst: what `worst` found.
+        litert: what `compare_litert` measured of the model's files.
 
     Returns:
         The path of the page.
@@ -60,10 +64,12 @@ def save_page(
     """
     disparities = fairness(report)
     files = tables(report, disparities, robustness, contributions)
+    if litert is not None:
+        files["files.csv"] = litert.to_csv()
     page = _template().render(
         title=title,
         report=report,
-        tested=sum(_tested(report, gap.task, gap.count) for gap in report.gaps),
+        tested=sum(gap.tested for gap in report.gaps),
         small=_small(report),
         measures=[(name, each, each.count) for name, each in report.measures.items()],
         slices=[_slice(report, name) for name in report.slices],
@@ -74,10 +80,15 @@ def save_page(
         reliability=_reliability(report),
         robustness=_robustness(robustness or {}),
         contributions=_contributions(contributions or {}),
+        litert=_litert(litert),
         worst={task: samples for task, samples in (worst or {}).items() if samples},
         files=["report.json", *files],
     )
     folder = Path(folder)
+    for kind in KINDS:
+        for path in folder.glob(f"{kind}.csv"):
+            if path.name not in files:
+                path.unlink()
     report.save(folder / "report.json")
     for name, content in {**files, "report.html": page}.items():
         write_whole(folder / name, content)
@@ -107,12 +118,6 @@ def _number(value: float) -> str:
 
 def _uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _tested(report: Report, task: str, count: int) -> bool:
-    """Whether a group of so many samples, and the others, are enough to be compared."""
-    labelled = sum(loss is not None for loss in report.losses[task])
-    return min(count, labelled - count) >= report.min_count
 
 
 def _small(report: Report) -> dict[str, dict[str, int]]:
@@ -147,7 +152,6 @@ def _slice(report: Report, name: str) -> dict[str, Any]:
 def _gaps(report: Report) -> list[list[str]]:
     rows = []
     for gap in report.gaps:
-        tested = _tested(report, gap.task, gap.count)
         rows.append(
             [
                 gap.slice,
@@ -157,7 +161,7 @@ def _gaps(report: Report) -> list[list[str]]:
                 _number(gap.loss),
                 _number(gap.rest),
                 f"{gap.loss - gap.rest:+#.4g}",
-                f"{gap.p_value:.4f}" if tested else "too few to judge",
+                f"{gap.p_value:.4f}" if gap.tested else "too few to judge",
                 "worse off" if gap.alarm else "",
             ]
         )
@@ -166,18 +170,10 @@ def _gaps(report: Report) -> list[list[str]]:
 
 def _differences(report: Report) -> list[list[str]]:
     rows = []
-    for name, groups in report.slices.items():
-        for measure in report.measures:
-            values = {
-                group: of[measure].value
-                for group, of in groups.items()
-                if measure in of and of[measure].count >= report.min_count
-            }
-            found = largest_difference(values)
-            if found is not None:
-                size, low, high = found
-                ends = [f"{group} ({_number(values[group] or 0.0)})" for group in (low, high)]
-                rows.append([name, measure, _number(size), *ends])
+    for (name, measure), (size, *ends) in report.differences().items():
+        values = (report.slices[name][group][measure].value or 0.0 for group in ends)
+        told = [f"{group} ({_number(value)})" for group, value in zip(ends, values)]
+        rows.append([name, measure, _number(size), *told])
     return rows
 
 
@@ -252,9 +248,23 @@ def _contributions(contributions: Mapping[str, Mapping[str, float]]) -> dict[str
     if not any(contributions.values()):
         return {}
     rows = [
-        [task, field, _number(value)]
-        for task, values in contributions.items()
+        [measure, field, _number(value)]
+        for measure, values in contributions.items()
         for field, value in values.items()
     ]
-    drawn = [plots.bars(task, values) for task, values in contributions.items() if values]
-    return {"plots": drawn, "rows": rows}
+    # A field that helps has a bar to the left there.
+    lower = [measure for measure in contributions if direction(measure) == "min"]
+    drawn = [plots.bars(measure, values) for measure, values in contributions.items() if values]
+    return {"plots": drawn, "rows": rows, "lower": lower}
+
+
+def _litert(compared: LiteRTComparison | None) -> dict[str, Any]:
+    if compared is None:
+        return {}
+    rows = [
+        [file, *("undefined" if (value := row.get(name)) is None else _number(value)
+                 for name in compared.measures)]
+        for file, row in compared.rows.items()
+    ]  # fmt: skip
+    heads = ["file", *compared.measures]
+    return {"heads": heads, "rows": rows, "samples": compared.samples, "threads": compared.threads}

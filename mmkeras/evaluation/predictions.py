@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmkeras.contracts import Source, Task
+from mmkeras.evaluation.in_order import check_in_order
 from mmkeras.evaluation.lacking import lacking
 from mmkeras.evaluation.states import Additive, of_loss, of_metric
 from mmkeras.model import MultimodalModel
@@ -104,12 +105,13 @@ def predictions(
         source: held-out samples, at least one.
         batch_size: samples in one forward pass.
         presence: whether it is looked up which fields a sample has, which reads them again.
-        **options: of `mmkeras.pipeline`; a bad sample stops the evaluation.
+        **options: of `mmkeras.pipeline`, as far as every sample keeps its place; a bad one stops
+            the evaluation.
 
     Raises:
         KeyError: the source has none of the fields, or none of the tasks.
-        ValueError: the source is empty, bad samples were to be skipped, or Keras' backend is not
-            TensorFlow.
+        ValueError: the source is empty, samples were to be skipped or to change places, or Keras'
+            backend is not TensorFlow.
     """
     (tasks,), absent = predictions_without(model, source, [()], batch_size, **options)
     present = {
@@ -143,8 +145,7 @@ def predictions_without(
     Raises:
         KeyError, ValueError: see `predictions`.
     """
-    if options.get("on_error", "raise") != "raise":
-        raise ValueError("a report needs every sample: on_error has to be 'raise'.")
+    check_in_order(options)
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "a report is made with Keras' TensorFlow backend; set KERAS_BACKEND=tensorflow and "

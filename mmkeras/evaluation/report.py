@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import keras
 import numpy as np
 
 from mmkeras.contracts import Source, Task
 from mmkeras.evaluation.calibration import Reliability, reliability, shares
 from mmkeras.evaluation.estimate import Estimate, interval, resamples, undefined
-from mmkeras.evaluation.gaps import Gap, gaps
+from mmkeras.evaluation.gaps import Gap, gaps, largest_difference
 from mmkeras.evaluation.predictions import (
     Classified,
     Predictions,
@@ -26,6 +27,7 @@ from mmkeras.model import MultimodalModel
 
 #: What the slices by the fields that a sample has are called.
 FIELDS = "fields present"
+_NOTHING = "these samples have nothing that it counts"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Report:
             `classes`; with several labels at once a list of them; None where there is no label.
         answers: `{task: the answered class of each sample}`, in the same form.
         min_count: groups of fewer samples are too small to judge.
+        tasks: `{task: its configuration}`, which defines its loss.
     """
 
     source: str
@@ -65,6 +68,7 @@ class Report:
     targets: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     answers: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     min_count: int = 30
+    tasks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, measure: str) -> Estimate:
         """One measure on all samples.
@@ -85,6 +89,40 @@ class Report:
             for gap in self.gaps
             if gap.alarm
         ]
+
+    def differences(self) -> dict[tuple[str, str], tuple[float, str, str]]:
+        """The largest differences between two groups of `min_count` samples or more.
+
+        Returns:
+            `{(slice, measure): (the difference, the lowest group, the highest group)}`, where two
+            groups can be compared.
+        """
+        found = {}
+        for name, groups in self.slices.items():
+            for measure in self.measures:
+                difference = largest_difference(
+                    {
+                        group: of[measure].value
+                        for group, of in groups.items()
+                        if measure in of and of[measure].count >= self.min_count
+                    }
+                )
+                if difference is not None:
+                    found[name, measure] = difference
+        return found
+
+    def numbers(self) -> dict[str, float]:
+        """All that is one number and defined, by name.
+
+        Returns:
+            The measures; `{task}_ece`, expected calibration errors; `{measure}_gap_{slice}`, the
+            `differences`.
+        """
+        values = {name: each.value for name, each in self.measures.items()}
+        values |= {f"{task}_ece": curve.ece for task, curve in self.reliability.items()}
+        for (name, measure), (size, *_) in self.differences().items():
+            values[f"{measure}_gap_{name}"] = size
+        return {name: value for name, value in values.items() if value is not None}
 
     def __str__(self) -> str:
         lines = [f"{self.count} samples of {self.source}"]
@@ -254,6 +292,7 @@ def evaluate(
         targets={task: _targets(part) for task, part in made.tasks.items() if part.classified},
         answers={task: _answered(part) for task, part in made.tasks.items() if part.classified},
         min_count=min_count,
+        tasks={name: keras.saving.serialize_keras_object(model.tasks[name]) for name in made.tasks},
     )
 
 
@@ -317,11 +356,22 @@ def measured_of(
         if not count:
             found[measure.name] = undefined(0, "no sample has a label")
             continue
-        if reason := task.undefined(measure.name.removeprefix(f"{name}_"), targets):
+        own_name = measure.name.removeprefix(f"{name}_")
+        if reason := task.undefined(own_name, targets):
             found[measure.name] = undefined(count, reason)
             continue
         own = part.sums[measure.name][chosen].astype("float64")
-        values = measure.values(np.concatenate([own.sum(axis=0)[None], drawn @ own]))
+        sums = np.concatenate([own.sum(axis=0)[None], drawn @ own])
+        values = measure.values(sums)
+        if not sums[0].any():
+            found[measure.name] = undefined(count, _NOTHING)
+            continue
+        # Of nothing, Keras' metrics are 0.
+        values[~sums.any(axis=1)] = np.nan
+        if targets is not None:
+            for i, counts in enumerate(drawn, start=1):
+                if task.undefined(own_name, np.repeat(targets, counts, axis=0)):
+                    values[i] = np.nan
         found[measure.name] = interval(float(values[0]), values[1:], count)
     return found
 
@@ -332,17 +382,21 @@ def _scored(
     """The measures that need all answers of a group at once; single numbers alone."""
     chosen = np.flatnonzero(member[told.samples])
     if not len(chosen):
-        return {}
+        everyone = single_numbers(told.scores(range(len(told.samples))))
+        return {f"{task}_{name}": undefined(0, "no sample has a label") for name in everyone}
     values = single_numbers(told.scores(chosen))
     drawn = [
         told.scores(np.repeat(chosen, counts)) for counts in resamples(len(chosen), times, seed)
     ]
-    return {
-        f"{task}_{name}": interval(
-            value, np.array([again[name] for again in drawn], float), len(chosen)
+    found = {}
+    for name, value in values.items():
+        redrawn = np.array([again.get(name, math.nan) for again in drawn], float)
+        known = not math.isnan(value)
+        count = len(chosen)
+        found[f"{task}_{name}"] = (
+            interval(value, redrawn, count) if known else undefined(count, _NOTHING)
         )
-        for name, value in values.items()
-    }
+    return found
 
 
 def _confusion(made: Classified) -> list[list[int]]:

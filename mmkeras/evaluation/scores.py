@@ -1,6 +1,7 @@
 """Measures that need all answers at once, such as mean average precision."""
 
 import dataclasses
+import functools
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mmkeras.contracts import Source, Task
+from mmkeras.evaluation.in_order import check_in_order
 from mmkeras.evaluation.lacking import lacking
 from mmkeras.model import MultimodalModel
 from mmkeras.pipeline import pipeline
@@ -29,11 +31,10 @@ class Answers:
     answers: list[Any]
     labels: list[Any]
 
-    def scores(self, chosen: Sequence[int] | np.ndarray | None = None) -> dict[str, Any]:
-        """`Task.scores` of all, or of those chosen by their place in `samples`."""
-        if chosen is None:
-            return self.task.scores(self.answers, self.labels)
-        return self.task.scores([self.answers[i] for i in chosen], [self.labels[i] for i in chosen])
+    @functools.cached_property
+    def scores(self) -> Callable[[Sequence[int]], dict[str, Any]]:
+        """`Task.scores` of those chosen by their places in `samples`."""
+        return self.task.scoring(self.answers, self.labels)
 
 
 #: From a batch of inputs to the model's outputs.
@@ -48,8 +49,7 @@ def scored_answers(
     **options: Any,
 ) -> dict[str, Answers]:
     """The answers of each task that has `Task.scores`; see `evaluate_scores`."""
-    if options.get("on_error", "raise") != "raise":
-        raise ValueError("scores need every sample: on_error has to be 'raise'.")
+    check_in_order(options)
     absent = lacking(model, source, options.get("without", ()))
     scored = {
         name: task
@@ -107,11 +107,12 @@ def evaluate_scores(
         has no column for.
 
     Raises:
-        ValueError: bad samples were to be skipped, which would part answers from labels.
+        ValueError: samples were to be skipped or to change places, which would part answers from
+            labels.
         KeyError: the source has none of the fields, or none of the tasks.
     """
     made = scored_answers(model, source, batch_size, predict, **options)
-    return {name: answers.scores() for name, answers in made.items()}
+    return {name: told.task.scores(told.answers, told.labels) for name, told in made.items()}
 
 
 def single_numbers(scores: Mapping[str, Any]) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """Slices: the samples of a source by what stands in a column, or by what a function says."""
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,6 +16,8 @@ Slices = Sequence[Slice] | Mapping[str, Slice]
 ABSENT = "(absent)"
 #: A column of numbers that has more values than this is cut at its quartiles.
 _MOST_VALUES = 20
+#: A function may make more groups, for good reasons, but none so many that they are as samples.
+_MOST_GROUPS = 200
 
 
 def grouped(source: Source, slices: Slices) -> dict[str, np.ndarray]:
@@ -34,7 +35,7 @@ def grouped(source: Source, slices: Slices) -> dict[str, np.ndarray]:
     Raises:
         KeyError: there is no such column; the message lists those that there are.
         ValueError: a column is empty throughout, or has too many different values; a function
-            fails on a row, or has no name that is its own.
+            fails on a row, makes too many groups, or has no name that is its own.
 
     Example:
 
@@ -128,6 +129,11 @@ def _said(
                 f"the function of slice {name!r} fails at {source.locate(index)}: "
                 f"{type(error).__name__}: {error}"
             ) from error
+    if len(found := {*said}) > _MOST_GROUPS:
+        raise ValueError(
+            f"the function of slice {name!r} makes {len(found)} groups, such as "
+            f"{', '.join(sorted(found)[:3])}; at most {_MOST_GROUPS} can be compared."
+        )
     return np.array(said, dtype=object)
 
 
@@ -146,11 +152,8 @@ def _values(source: Source, column: str, texts: Sequence[str]) -> np.ndarray:
             f"{', '.join(text[:40] for text in examples)}; pass a function that groups them."
         ) from None
     edges = np.nanquantile(numbers, [0.25, 0.5, 0.75])
-    names = [
-        f"up to {edges[0]:g}",
-        *(f"{low:g} to {high:g}" for low, high in itertools.pairwise(edges)),
-        f"above {edges[-1]:g}",
-    ]
+    low, middle, high = (np.format_float_positional(edge, trim="-") for edge in edges)
+    names = [f"up to {low}", f"{low} to {middle}", f"{middle} to {high}", f"above {high}"]
     places = np.searchsorted(edges, numbers)
     return np.array(
         [ABSENT if np.isnan(n) else names[place] for n, place in zip(numbers, places)],

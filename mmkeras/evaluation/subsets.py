@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
+import tensorflow as tf
+
 from mmkeras.contracts import Source
 from mmkeras.evaluation.lacking import lacking
 from mmkeras.model import MultimodalModel
@@ -42,10 +44,10 @@ def evaluate_subsets(
 
     Returns:
         `{subset: {metric: value}}`, all fields of the source last; without the metrics of tasks
-        that point into a field that is hidden.
+        that point into a field that is hidden, or that no sample has a label for.
 
     Raises:
-        ValueError: the model is not compiled.
+        ValueError: the model is not compiled, or no sample has a label for any task.
         KeyError: the source has none of the fields, or none of the tasks.
     """
     if not model.compiled:
@@ -53,12 +55,15 @@ def evaluate_subsets(
     absent = lacking(model, source, options.get("without", ()))
     options = {"cache": True} | options | {"without": absent}
     data = model.pipeline(source, batch_size=batch_size, **options)
+    labelled = {name for _, _, w in data for name, weight in w.items() if tf.reduce_any(weight > 0)}
+    if not labelled:
+        raise ValueError(f"no sample of {source!r} has a label for any of {list(model.tasks)}.")
     results = {}
     for subset in subsets(name for name in model.fields if name not in absent):
         hidden = {field for field in model.fields if field not in subset}
         # A task that points into what is hidden has nothing to answer.
         silent = {name for name, task in model.tasks.items() if hidden & {*task.points_into}}
-        silent |= {*model.tasks} & {*absent}
+        silent |= {*model.tasks} - labelled
         if len(silent) == len(model.tasks):
             results[subset] = {}
             continue

@@ -9,6 +9,9 @@ from mmkeras.evaluation.estimate import Estimate
 from mmkeras.evaluation.fairness import Disparity
 from mmkeras.evaluation.report import Report
 
+#: Names of the files there may be, as patterns.
+KINDS = ("measures", "slices", "gaps", "fairness", "robustness", "contributions", "files",
+         "confusion_*", "reliability_*")  # fmt: skip
 _ESTIMATE = ("value", "low", "high", "error", "count", "note")
 
 
@@ -24,7 +27,7 @@ def tables(
         report: what `evaluate` measured.
         disparities: what `fairness` made of it.
         robustness: what `robustness` measured.
-        contributions: `{task: {field: value}}`.
+        contributions: `{measure: {field: share}}`.
 
     Example:
 
@@ -77,10 +80,10 @@ def tables(
             ],
         ),
         "contributions.csv": (
-            ("task", "field", "contribution"),
+            ("measure", "field", "contribution"),
             [
-                (task, field, value)
-                for task, values in (contributions or {}).items()
+                (measure, field, value)
+                for measure, values in (contributions or {}).items()
                 for field, value in values.items()
             ],
         ),

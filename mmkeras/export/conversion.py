@@ -1,10 +1,8 @@
 """How functions become a LiteRT file, and what is asked of its path before."""
 
-import contextlib
-import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +44,6 @@ def checked_path(path: str | Path, overwrite: bool) -> Path:
             'the comparison needs ai-edge-litert; install it with pip install "mmkeras[export]".'
         ) from error
     return path
-
-
-@contextlib.contextmanager
-def drafted(path: Path) -> Iterator[Path]:
-    """A place for a file that comes to `path` when the block ends without an error.
-
-    Args:
-        path: what is replaced then.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent) as folder:
-        draft = Path(folder) / path.name
-        yield draft
-        os.replace(draft, path)
 
 
 def converted(

@@ -4,9 +4,9 @@ import dataclasses
 
 import tensorflow as tf
 
-from mmkeras.diagnosis import quiet_tensorflow
 from mmkeras.export.signatures import tensors_signature
 from mmkeras.model import MultimodalModel
+from mmkeras.quiet import quiet_tensorflow
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mmkeras.contracts import Source
 from mmkeras.contracts.arguments import check_count
-from mmkeras.export.conversion import checked_path, converted, drafted
+from mmkeras.export.conversion import checked_path, converted
 from mmkeras.export.model_card import carded, check_about
 from mmkeras.export.precision import in_full_precision
 from mmkeras.export.quantization import calibrating, check_kind, quantized, unnamed
@@ -22,6 +22,7 @@ from mmkeras.export.signatures import (
     tensors_signature,
 )
 from mmkeras.export.verify import ExportError, Verification, verify
+from mmkeras.files import drafted
 from mmkeras.model import MultimodalModel
 
 SIGNATURE = "tensors"
@@ -140,4 +141,4 @@ def litert(
             drawn=drawn(model, expected),
             least_agreement=None if quantize is None else least_agreement,
         )
-    return carded(model, seen, path, report, about)
+        return carded(model, seen, path, report, about)

@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from mmkeras.contracts.task import task_of
 from mmkeras.decoding import Greedy
-from mmkeras.export.conversion import checked_path, converted, drafted
+from mmkeras.export.conversion import checked_path, converted
 from mmkeras.export.model_card import carded, check_about
 from mmkeras.export.precision import in_full_precision
 from mmkeras.export.signatures import raw_samples, tensor_specs
 from mmkeras.export.verify import Verification, verify
+from mmkeras.files import drafted
 from mmkeras.model import MultimodalModel
 from mmkeras.tasks.text_generation import TextGeneration, TextGenerationHead
 
@@ -96,8 +97,8 @@ def litert_steps(
             expected={ENCODE: _written(model, model.tasks[name], head, tensors)},
             tolerance=tolerance,
         )
-    seen = dataclasses.replace(seen, signatures=(ENCODE, STEP))
-    return carded(model, seen, path, report, about)
+        seen = dataclasses.replace(seen, signatures=(ENCODE, STEP))
+        return carded(model, seen, path, report, about)
 
 
 def _signatures(

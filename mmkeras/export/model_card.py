@@ -1,6 +1,8 @@
 """`model_card`: what a team has to know of a model before it ships it, in Markdown."""
 
 import dataclasses
+import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ TOLD = {
     "limits": ("Limits and risks", "where it fails, and whom that would harm"),
     "license": ("Licence", "an identifier such as apache-2.0"),
 }
+_PLAIN = re.compile(r"[\w.-]+").fullmatch
 
 
 def model_card(
@@ -61,7 +64,9 @@ def model_card(
     """
     check_about(about)
     about = dict(about or {})
-    header = [f"license: {about['license']}"] if "license" in about else []
+    licence = " ".join(about.get("license", "").split())
+    # JSON is YAML, and a text of other marks than an identifier's needs its quotes.
+    header = [f"license: {licence if _PLAIN(licence) else json.dumps(licence)}"] if licence else []
     header += ["library_name: keras", "tags:"]
     header += [f"  - {tag}" for tag in ("mmkeras", "multimodal", *_kinds(model))]
     parts = ["---", *header, "---", "", f"# {name}", ""]
@@ -105,10 +110,13 @@ def carded(
 
 
 def check_about(about: Mapping[str, str] | None) -> None:
-    """Raises a ValueError where something else is told than what a card has."""
-    unknown = sorted(set(about or {}) - set(TOLD))
-    if unknown:
+    """Raises a ValueError where something else is told than what a card has, or no text."""
+    about = about or {}
+    if unknown := sorted(set(about) - set(TOLD)):
         raise ValueError(f"a model card has no {unknown}; it has {list(TOLD)}.")
+    for name, text in about.items():
+        if not isinstance(text, str):
+            raise ValueError(f"{name} of a model card must be a text; got {text!r:.80}.")
 
 
 def _kinds(model: MultimodalModel) -> list[str]:
@@ -145,7 +153,7 @@ def _measured(report: Mapping[str, Any]) -> list[str]:
     rows += [f"| {name} | {_value(found)} |" for name, found in report["measures"].items()]
     for name, groups in report["slices"].items():
         rows += ["", f"By {_cell(name)}:", ""]
-        measures = [*next(iter(groups.values()))]
+        measures = list(dict.fromkeys(measure for of in groups.values() for measure in of))
         rows += [
             "| | samples | " + " | ".join(measures) + " |",
             "|---|--:" + "|---" * len(measures) + "|",

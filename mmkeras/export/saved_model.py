@@ -98,10 +98,11 @@ def saved_model(
             approximate=approximate(model, *expected.values()),
             drawn=drawn(model, *expected.values()),
         )
+        seen = carded(model, seen, path, report, about)
         if path.exists():
             shutil.rmtree(path)
         draft.rename(path)
-    return carded(model, seen, path, report, about)
+    return seen
 
 
 def _arrays(tensors: dict[str, Any]) -> dict[str, np.ndarray]:

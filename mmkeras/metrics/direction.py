@@ -4,7 +4,7 @@ import re
 
 _LOWER = re.compile(
     r"(^|_)(loss|error|rate|wer|cer|ma?e|mse|rmse|perplexity|mcd_db|f0_cents|median_rank|latency_ms|"
-    r"parameters|seconds)$",
+    r"parameters|seconds|ece|gap_.+)$",
     re.IGNORECASE,
 )
 _HIGHER = re.compile(
@@ -29,6 +29,8 @@ def direction(measure: str) -> str | None:
 
     >>> direction("val_mood_f1"), direction("text_wer"), direction("duration_ratio")
     ('max', 'min', None)
+    >>> direction("mood_f1_gap_voice")
+    'min'
     """
     if _LOWER.search(measure):
         return "min"

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import keras
@@ -15,7 +15,7 @@ from mmkeras.contracts.task import NO_LAYOUTS, NO_ORIGINS, Tensors
 from mmkeras.contracts.unlabelled import UnlabelledTask
 from mmkeras.layers.pooling import FieldPooling, check_pool
 from mmkeras.losses.contrastive import info_nce, pairwise_sigmoid
-from mmkeras.metrics.retrieval import retrieval_scores
+from mmkeras.metrics.retrieval import query_scores, summary
 from mmkeras.tokens import Layout, Tokens
 
 #: The losses, the temperature that each begins with, and its bias.
@@ -175,7 +175,9 @@ class Contrastive(UnlabelledTask):
         return self.conclude(outputs)
 
     def scores(self, answers: Sequence[Any], labels: Sequence[Any]) -> dict[str, float]:
-        """Every field looked for by every other among all samples; see `retrieval_scores`.
+        """Every field looked for by every other among all samples.
+
+        See `mmkeras.metrics.retrieval_scores`.
 
         `{query}_to_{candidate}_recall_at_1` and so on. Samples that have the same content as the
         one that is looked for, in one of the two fields, are right as well.
@@ -184,7 +186,15 @@ class Contrastive(UnlabelledTask):
             answers: see `Task.scores`.
             labels: the targets that `prepare` made, int [F] each.
         """
-        scores, contents = {}, np.array(labels)
+        everyone = self.scoring(answers, labels)(range(len(answers)))
+        return {name: value for name, value in everyone.items() if not math.isnan(value)}
+
+    def scoring(
+        self, answers: Sequence[Any], labels: Sequence[Any]
+    ) -> Callable[[Sequence[int]], dict[str, float]]:
+        """Queries are chosen; each is looked for among all. NaN where none has both fields."""
+        found: dict[str, np.ndarray] = {}
+        contents = np.array(labels)
         for (i, query), (j, candidate) in itertools.permutations(enumerate(self.fields), 2):
             one, other = (
                 np.array([answer[name] for answer in answers], "float32")
@@ -195,9 +205,16 @@ class Contrastive(UnlabelledTask):
                 continue
             one, other, known = one[there], other[there], contents[there]
             relevant = np.logical_or(*(np.equal.outer(known[:, k], known[:, k]) for k in (i, j)))
-            found = retrieval_scores(one @ other.T, relevant)
-            scores |= {f"{query}_to_{candidate}_{name}": value for name, value in found.items()}
-        return scores
+            for name, values in query_scores(one @ other.T, relevant).items():
+                every = np.full(len(there), np.nan)
+                every[there] = values
+                found[f"{query}_to_{candidate}_{name}"] = every
+
+        def chosen_scores(chosen: Sequence[int]) -> dict[str, float]:
+            kept = {name: values[list(chosen)] for name, values in found.items()}
+            return summary({name: values[~np.isnan(values)] for name, values in kept.items()})
+
+        return chosen_scores
 
     @classmethod
     def tiny(cls) -> Self:

@@ -10,6 +10,7 @@ from mmkeras.training.pruning import MagnitudePruning, sparsity
 from mmkeras.training.recipe import Recipe
 from mmkeras.training.run import Run, train
 from mmkeras.training.search_space import Choice, Range, SearchSpace, parse_search
+from mmkeras.training.smaller import pruned, resized, taught
 from mmkeras.training.throughput import Throughput
 from mmkeras.training.trained import trained
 from mmkeras.training.trials import Trial
@@ -32,9 +33,12 @@ __all__ = [
     "distil",
     "learning_rates",
     "parse_search",
+    "pruned",
+    "resized",
     "save_curves",
     "save_examples",
     "sparsity",
+    "taught",
     "train",
     "trained",
     "tune",

@@ -13,8 +13,8 @@ import keras
 
 from mmkeras.contracts import Source
 from mmkeras.contracts.arguments import check_count
-from mmkeras.diagnosis import quiet_tensorflow
 from mmkeras.files import write_whole
+from mmkeras.quiet import quiet_tensorflow
 from mmkeras.training.goal import Goal
 from mmkeras.training.measuring import Measure, numbers_of
 from mmkeras.training.recipe import Recipe

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmkeras.answers import raw_values
-from mmkeras.drawing import draw_heat
+from mmkeras.drawing import draw_heat, draw_words
 from mmkeras.modalities import Audio, Image
 from mmkeras.model import MultimodalModel
 
@@ -58,7 +58,7 @@ class Attribution:
         return [(int(a), int(b), text[a:b], float(score)) for a, b, score in spans if b > a]
 
     def draw(self, model: MultimodalModel, sample: Mapping[str, Any], field: str) -> np.ndarray:
-        """The scores over the picture or the spectrogram that they belong to.
+        """The scores over the picture, the spectrogram or the words that they belong to.
 
         Warm colours speak for the answer and cold ones against it, the more strongly the more
         opaque; the strongest of the field is fully so.
@@ -66,13 +66,13 @@ class Attribution:
         Args:
             model: the model that was explained.
             sample: the sample that was explained.
-            field: an `Image`, or an `Audio` whose encoder makes steps in time.
+            field: an `Image`, an `Audio` whose encoder makes steps in time, or a text; see `words`.
 
         Returns:
             uint8 [h, w, 3].
 
         Raises:
-            ValueError: the field is neither.
+            ValueError: the field is none of those.
         """
         modality, encoder = model.fields[field], model.encoders[field]
         raw = raw_values(model.fields, sample)[field]
@@ -93,10 +93,13 @@ class Attribution:
             told = np.pad(scores, (0, max(steps - len(scores), 0)))[:steps]
             width = picture.shape[1] * steps * encoder.step_s / seconds
             return draw_heat(picture, told[None], (0.0, 0.0, width, picture.shape[0]))
+        if "starts" in modality.origins():
+            spans = [(a, b, score) for a, b, _, score in self.words(model, sample, field)]
+            return draw_words(bytes(raw[0]).decode(), spans)
         raise ValueError(
-            f"field {field!r}: only pictures, and sound whose encoder makes steps in time, can be "
-            f"drawn on; this is {type(modality).__name__} in {type(encoder).__name__}. Of texts "
-            "see `words`."
+            f"field {field!r}: pictures, sound whose encoder makes steps in time, and texts whose "
+            "tokenizer tells where its pieces stand can be drawn on; this is "
+            f"{type(modality).__name__} in {type(encoder).__name__}."
         )
 
 

@@ -34,6 +34,12 @@ def test_curve_is_that_of_scikit_learn():
     assert made.ece == pytest.approx(np.sum(np.abs(accuracy - confidence) * counts) / 500)
 
 
+def test_as_many_answers_as_targets():
+    for function in (reliability, fitted_temperature):
+        with pytest.raises(ValueError, match="3 answers, but 2 targets"):
+            function(np.ones([3, 2]) / 2, np.array([0, 1]))
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_temperature_is_the_most_likely_one(several):
     logits, targets = sure_logits()

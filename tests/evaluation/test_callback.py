@@ -22,7 +22,7 @@ def trained(callbacks, epochs):
 
 
 def test_logs_hold_what_the_report_says():
-    model, history = trained([Evaluation(Table(ROWS), slices=["by"])], 2)
+    model, history = trained([Evaluation(Table(ROWS), slices=["by"], min_count=4)], 2)
     report = evaluate(model, Table(ROWS), slices=["by"], times=0)
     assert history["report_stars_mae"][-1] == pytest.approx(report["stars_mae"].value)
     groups = [report.slices["by"][group]["stars_mae"].value for group in "ab"]
@@ -30,10 +30,19 @@ def test_logs_hold_what_the_report_says():
 
 
 def test_between_evaluations_the_last_values_stand():
-    _, history = trained([Evaluation(Table(ROWS), every=2)], 5)
-    values = history["report_stars_mae"]
-    # From the second epoch on: two, three, four, five.
-    assert len(values) == 4 and values[0] == values[1] and values[2] == values[3] != values[1]
+    _, history = trained([Evaluation(Table(ROWS), every=3)], 5)
+    first, second, third, fourth, last = history["report_stars_mae"]
+    # In the first epoch, three later, and in the last.
+    assert first == second == third != fourth != last
+
+
+def test_small_groups_make_no_gap():
+    _, history = trained([Evaluation(Table(ROWS), slices=["by"], min_count=5)], 1)
+    assert [name for name in history if name.startswith("report")] == [
+        "report_stars_loss",
+        "report_stars_mae",
+        "report_stars_rmse",
+    ]
 
 
 def test_early_stopping_goes_by_a_measure_of_the_report():

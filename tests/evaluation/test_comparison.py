@@ -68,6 +68,24 @@ def test_a_group_that_got_worse_is_named():
     assert false <= 3, "one of twenty by chance; 4 and more are seen once in 60"
 
 
+def test_losses_that_are_defined_in_another_way_are_not_compared():
+    _, losses, groups = drawn(0)
+    old, new = report(losses, groups), report(losses + 1.0, groups)
+    assert compare(old, new).worse
+    smooth = [dataclasses.replace(each, tasks={"mood": {"label_smoothing": smoothing}})
+              for each, smoothing in ((old, 0.0), (new, 0.1))]  # fmt: skip
+    found = compare(*smooth)
+    assert not found.worse and not found.better
+    assert any("set in another way" in note for note in found.notes)
+
+
+def test_without_labels_only_one_source_has_the_same_samples():
+    _, losses, groups = drawn(0)
+    old, new = report(losses, groups), report(losses, groups)
+    assert compare(old, new).paired
+    assert not compare(old, dataclasses.replace(new, source="y")).paired
+
+
 def test_nothing_is_said_without_a_cause():
     false = 0
     for seed in range(60):

@@ -31,6 +31,11 @@ def test_without_a_gap_there_is_seldom_an_alarm():
     assert alarms <= 19
 
 
+def test_as_many_losses_as_samples_in_groups():
+    with pytest.raises(ValueError, match="4 losses, but the groups of 3"):
+        gaps({"task": np.ones(4)}, {"voice": np.array(["anna", "ben", "eva"])})
+
+
 def test_one_group_against_the_rest_has_the_p_value_of_a_permutation_test():
     random = np.random.default_rng(0)
     losses = random.normal(size=80)

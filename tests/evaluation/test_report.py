@@ -5,10 +5,15 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn import metrics
 
 import mmkeras as mm
 from mmkeras.evaluation import Report, evaluate, evaluate_subsets
+from mmkeras.evaluation.estimate import resamples
+from mmkeras.evaluation.predictions import TaskPredictions
+from mmkeras.evaluation.report import measured_of
+from mmkeras.evaluation.states import Additive
 from mmkeras.rows import Rows
 from mmkeras.sources import Table
 
@@ -140,10 +145,10 @@ def test_scores_of_all_answers_at_once(tmp_path):
     rows = [
         {
             "image": random.integers(0, 255, (16, 16, 3)).astype("uint8"),
-            "mask": np.full((16, 16), i % 2, "uint8"),
-            "kind": "odd" if i % 2 else "even",
+            "mask": np.full((16, 16), i % 2, "uint8") if i < 6 else None,
+            "kind": "none" if i > 5 else "odd" if i % 2 else "even",
         }
-        for i in range(6)
+        for i in range(7)
     ]
     image = mm.Image(size=16)
     model = mm.MultimodalModel(
@@ -154,11 +159,56 @@ def test_scores_of_all_answers_at_once(tmp_path):
     )
     report = evaluate(model, Table(rows), slices=["kind"], times=50)
     scores = mm.evaluation.evaluate_scores(model, Table(rows))["mask"]
-    odd = mm.evaluation.evaluate_scores(model, Table(rows[1::2]))["mask"]
+    odd = mm.evaluation.evaluate_scores(model, Table(rows[1:6:2]))["mask"]
+    unlabelled = report.slices["kind"]["none"]["mask_pixel_accuracy"]
+    assert unlabelled.value is None and "no sample has a label" in unlabelled.note
     assert report["mask_pixel_accuracy"].value == pytest.approx(scores["pixel_accuracy"])
     assert report["mask_pixel_accuracy"].low is not None
     found = report.slices["kind"]["odd"]["mask_pixel_accuracy"].value
     assert found == pytest.approx(odd["pixel_accuracy"])
+
+
+def test_an_interval_is_of_resamples_that_define_the_measure(model, rows):
+    # With two of a class, one of seven resamples has none, and no mean over classes.
+    few = [row for row in rows if row["mood"] in ("up", "down")]
+    few += [row for row in rows if row["mood"] == "none"][:2]
+    found = evaluate(model, Table(few), times=300)["mood_f1"]
+    true, answered = (np.array(each) for each in told(model, few))
+    redrawn = [
+        metrics.f1_score(true.repeat(n), answered.repeat(n), average="macro", labels=MOODS,
+                         zero_division=0)
+        for n in resamples(len(few), 300) if {*true.repeat(n)} == {*MOODS}
+    ]  # fmt: skip
+    assert 150 < len(redrawn) < 290
+    assert (found.low, found.high) == pytest.approx(np.quantile(redrawn, [0.025, 0.975]), abs=1e-6)
+
+
+def test_of_nothing_a_measure_is_undefined():
+    counts = Additive("tags_f1", lambda *_: None, lambda s: tf.math.divide_no_nan(s[0], s[1]))
+    sums = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 2.0]])
+    part = TaskPredictions(np.ones(3), (counts,), {"tags_f1": sums})
+    task = mm.TokenClassification.tiny()
+    for member, value in (([1, 1, 0], None), ([0, 1, 1], 0.0)):
+        found = measured_of(task, "tags", part, np.array(member, bool), times=50)["tags_f1"]
+        assert found.value == value
+    assert found.low == 0.0
+    nothing = measured_of(task, "tags", part, np.array([1, 1, 0], bool))["tags_f1"]
+    assert "nothing that it counts" in nothing.note
+
+
+def test_a_search_stays_among_all_samples():
+    rows = [{"text": f"the dog {i}", "a": f"dog {i}" if i else None, "by": "xy"[i > 25]}
+            for i in range(30)]  # fmt: skip
+    fields = {"text": mm.Text.tiny(), "a": mm.Text.tiny()}
+    model = mm.MultimodalModel(fields, {"space": mm.Contrastive(("text", "a"), dim=8)}, size="tiny")
+    report = evaluate(model, Table(rows), slices=["by"], times=500)
+    for way in ("text_to_a", "a_to_text"):
+        name = f"space_{way}_recall_at_5"
+        found = report[name]
+        # Only the queries are drawn anew; with fewer to choose from, all would be found.
+        assert found.low <= found.value <= found.high and found.low < found.high
+        parts = [report.slices["by"][group][name].value for group in "xy"]
+        assert found.value == pytest.approx((25 * parts[0] + 4 * parts[1]) / 29)
 
 
 def test_what_compares_samples_of_a_batch_is_left_out():
@@ -174,8 +224,10 @@ def test_what_compares_samples_of_a_batch_is_left_out():
 def test_bad_input(model, rows):
     with pytest.raises(ValueError, match="no samples to evaluate on"):
         evaluate(model, Rows({"text": [], "photo": [], "mood": [], "stars": []}))
-    with pytest.raises(ValueError, match="on_error has to be 'raise'"):
-        evaluate(model, Table(rows), on_error="skip")
+    for option in ({"on_error": "skip"}, {"shuffle": True}, {"buckets": {"text": [3]}},
+                   {"deterministic": False}, {"drop_remainder": True}):  # fmt: skip
+        with pytest.raises(ValueError, match=r"needs every sample in its place"):
+            evaluate(model, Table(rows), **option)
     with pytest.raises(KeyError, match=r"language.*lang"):
         evaluate(model, Table(rows), slices=["language"])
     unlabelled = [row | {"mood": None, "stars": None} for row in rows[:4]]

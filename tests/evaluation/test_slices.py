@@ -24,6 +24,13 @@ def test_many_numbers_are_cut_at_their_quartiles():
     assert groups[0].startswith("up to") and groups[39].startswith("above")
 
 
+def test_quartiles_of_large_numbers_stay_four_groups():
+    times = Table([{"at": 1_700_000_000 + i} for i in range(40)])
+    names, counts = np.unique(grouped(times, ["at"])["at"], return_counts=True)
+    assert len(names) == 4 and counts.tolist() == [10, 10, 10, 10]
+    assert "up to 1700000009.75" in names
+
+
 def test_by_function_of_all_columns():
     table = Table([{"text": "a", "n": 1}, {"text": "bb", "n": 2}])
     by = {"size": lambda row: len(row["text"]) + int(row["n"])}
@@ -55,6 +62,9 @@ def test_errors_name_column_row_and_remedy():
         grouped(table, ["none"])
     with pytest.raises(ValueError, match=r"30 different values.*function"):
         grouped(table, ["text"])
+    many = Table([{"n": i} for i in range(201)])
+    with pytest.raises(ValueError, match=r"'n' makes 201 groups, such as 0, 1, 10; at most 200"):
+        grouped(many, {"n": lambda row: row["n"]})
     with pytest.raises(ValueError, match=r"'bad' fails at sample 1: KeyError"):
         grouped(table, {"bad": lambda row: row["nothing"]})
 

@@ -42,6 +42,18 @@ def test_equals_asking_with_fields_missing(model):
         assert metrics["kind_accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
 
 
+def test_a_column_without_labels_measures_nothing():
+    fields = {"note": mm.Text.tiny()}
+    tasks = {"kind": mm.Classification(["cat", "dog"]), "stars": mm.Regression()}
+    model = mm.MultimodalModel(fields, tasks, size="tiny")
+    model.compile(optimizer="sgd")
+    rows = [{"note": "a dog", "kind": None, "stars": stars} for stars in (1.0, 2.0, None)]
+    (found,) = evaluate_subsets(model, mm.sources.Table(rows)).values()
+    assert "stars_mae" in found and "kind_accuracy" not in found
+    with pytest.raises(ValueError, match=r"no sample of .* has a label for any of"):
+        evaluate_subsets(model, mm.sources.Table([row | {"stars": None} for row in rows]))
+
+
 def test_tasks_that_are_told_are_told_for_every_subset():
     model = mm.MultimodalModel(
         {"note": mm.Text.tiny(), "photo": mm.Image.tiny()},

@@ -26,11 +26,12 @@ def test_what_is_measured_stands_with_its_interval(model):
     assert f"| mood_accuracy | {shown} |" in card
     assert "\\<i\\>x" in card and "<i>" not in card
     assert "too few to judge" in card
-    rows = [line for line in card.splitlines() if line.startswith("|")]
     # Every table has as many cells in each row as in its head, whatever stands in them.
-    for head, rule in itertools.pairwise(rows):
-        if set(rule) <= set("|-:"):
-            assert head.replace("\\|", "").count("|") == rule.count("|")
+    lines = [line.replace("\\|", "") for line in card.splitlines()]
+    tables = [list(t) for is_row, t in itertools.groupby(lines, lambda x: x[:1] == "|") if is_row]
+    assert any("absent" not in row and "up" in row for table in tables for row in table)
+    for table in tables:
+        assert len({row.count("|") for row in table}) == 1, table
 
 
 def test_what_nobody_told_is_said_to_be_unknown(model):
@@ -40,6 +41,35 @@ def test_what_nobody_told_is_said_to_be_unknown(model):
     assert "## Training data\n\nNot stated" in card and "## Evaluation\n\nNot measured." in card
     with pytest.raises(ValueError, match=r"no \['licence'\].*license"):
         model_card(model, "moods", about={"licence": "mit"})
+    with pytest.raises(ValueError, match=r"limits of a model card must be a text; got \['en'\]"):
+        model_card(model, "moods", about={"limits": ["en"]})
+
+
+@pytest.mark.parametrize(
+    ("licence", "header"),
+    [
+        ("other: see\nthe #site", 'license: "other: see the #site"\nlibrary_name'),
+        ("apache-2.0", "license: apache-2.0\nlibrary_name"),
+        (" ", "library_name"),
+    ],
+)
+def test_the_header_stays_yaml_whatever_the_licence(model, licence, header):
+    card = model_card(model, "moods", about={"license": licence})
+    assert card.startswith(f"---\n{header}: keras\n")
+
+
+def test_a_measure_that_the_first_group_lacks_is_shown():
+    report = {
+        "count": 2,
+        "source": "a table",
+        "measures": {},
+        "slices": {"by": {"a": {}, "b": {"mAP": {"value": 0.5, "low": None, "count": 1}}}},
+        "gaps": [],
+        "warnings": [],
+    }
+    fields, tasks = {"text": mm.Text.tiny()}, {"mood": mm.Classification(["up", "down"])}
+    card = model_card(mm.MultimodalModel(fields, tasks, size="tiny"), "moods", report=report)
+    assert "| | samples | mAP |" in card and "| b | 1 | 0.5000 |" in card
 
 
 def test_files_and_what_they_cost(model, tmp_path):

@@ -171,6 +171,22 @@ def test_what_tells_nothing_apart_finds_nothing():
     assert task.scores(answers, list(contents))["b_to_a_recall_at_1"] == 1.0
 
 
+def test_a_choice_of_queries_is_looked_for_among_all():
+    task, made = Contrastive(("a", "b"), dim=4), outputs(12, fields="ab")
+    made["b"][3] = 0.0  # This sample has no b.
+    answers = [{"a": a, "b": b} for a, b in zip(made["a"], made["b"])]
+    scores = task.scoring(answers, list(different(12, 2)))([0, 3, 5, 5])
+    there = [i for i in range(12) if i != 3]
+    ranks = {}
+    for query in (0, 5):
+        similar = made["a"][query] @ made["b"][there].T
+        ranks[query] = 1 + int((similar > similar[there.index(query)]).sum())
+    found = [ranks[0], ranks[5], ranks[5]]
+    assert scores["a_to_b_median_rank"] == np.median(found)
+    assert scores["a_to_b_recall_at_5"] == pytest.approx(np.mean([r <= 5 for r in found]))
+    assert np.isnan(task.scoring(answers, list(different(12, 2)))([3])["a_to_b_recall_at_1"])
+
+
 def test_equal_contents_have_equal_targets(learned):
     model, test = learned
     ((_, targets, weights),) = model.pipeline(test, batch_size=8)

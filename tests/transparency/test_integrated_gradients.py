@@ -74,8 +74,10 @@ def test_drawn_over_picture_and_words(looker, both, held_out):
     found = integrated_gradients(both, sample_of(row))
     words = found.words(both, sample_of(row), "text")
     assert " ".join(word for *_, word, _ in words) == row["text"]
-    with pytest.raises(ValueError, match="see `words`"):
-        found.draw(both, sample_of(row), "text")
+    drawn = found.draw(both, sample_of(row), "text")
+    strongest = max(words, key=lambda word: abs(word[3]))[3]
+    red, _, blue = drawn.reshape(-1, 3)[np.ptp(drawn, axis=-1).argmax()].astype(int)
+    assert (red > blue) == (strongest > 0)
     with pytest.raises(ValueError, match="Image does not tell"):
         found.words(both, sample_of(row), "photo")
 
