@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ from mmkeras.training.goal import Goal
 from mmkeras.training.measuring import Measure, numbers_of
 from mmkeras.training.recipe import Recipe
 from mmkeras.training.run import train
-from mmkeras.training.search_space import Choice, Range, SearchSpace
+from mmkeras.training.search_space import Choice, Range, SearchSpace, searchable
 from mmkeras.training.trials import (
     MODEL,
     PROJECT,
@@ -126,6 +127,7 @@ def tune(
         ValueError: an unknown name or method; an empty space; no validation samples; a folder of
             another search; all trials failed (the message has the first reason), or none is within
             the limits (it names the nearest).
+        FileExistsError: the folder has a `search/` that no tuning has made.
 
     Example:
 
@@ -246,32 +248,41 @@ def _go_on_or_begin(
     folder: Path, space: SearchSpace, plan: Mapping[str, Any], say: Callable[[str], None]
 ) -> None:
     """Makes sure that a folder holds the beginning of the same search, or of none."""
-    kept = {
-        field.name: getattr(space.recipe, field.name)
-        for field in dataclasses.fields(space.recipe)
-        if field.name not in ("sources", "model")
-    }
-    whole = {"search": space.plain(), **plan, "recipe": {n: repr(v) for n, v in kept.items()}}
+    recipe = space.recipe
+    values = {"name": recipe.name, "mix": recipe.mix, **searchable(recipe)}
+    whole = {"search": space.plain(), **plan}
+    whole |= {f"recipe's {name}": _written(value) for name, value in values.items()}
     text = json.dumps(whole, indent=2) + "\n"
-    path = folder / "tuning.json"
+    path, trials = folder / "tuning.json", folder / PROJECT
+    # A worker that has begun before its chief has made an empty folder.
+    if trials.exists() and any(trials.iterdir()) and not path.is_file():
+        raise FileExistsError(
+            f"{trials} is there, and no {path} that says what was searched: name another folder, "
+            f"or remove {trials} if it is what is left of a tuning."
+        )
     done = []
-    if path.is_file() and any((folder / PROJECT).glob("*/record.json")):
+    if any(trials.glob("*/record.json")):
         there, here = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
-        for name in here:
-            if here[name] != there.get(name):
+        for name in here | there:
+            if here.get(name) != there.get(name):
                 raise ValueError(
                     f"{folder} holds the trials of another search, whose {name} is "
-                    f"{json.dumps(there.get(name))} and not {json.dumps(here[name])}: name another "
-                    "folder, or remove it."
+                    f"{json.dumps(there.get(name))} and not {json.dumps(here.get(name))}: name "
+                    "another folder, or remove it."
                 )
-        done = load_trials(folder / PROJECT, space)
+        done = load_trials(trials, space)
     if not done:
         # What is left of a search of which no trial has ended has nothing to go on with.
-        shutil.rmtree(folder / PROJECT, ignore_errors=True)
+        shutil.rmtree(trials, ignore_errors=True)
     else:
         say(f"Going on after {len(done)} trials.")
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, text)
+
+
+def _written(value: Any) -> str:
+    """A value as Python shows it, without the place in memory that a function is shown with."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def _trained(
