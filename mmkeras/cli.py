@@ -87,12 +87,15 @@ def _parser() -> argparse.ArgumentParser:
                       "model.ARG=..., pipeline.OPTION=...; LOW..HIGH:STEP goes by steps, a "
                       "range of a factor of ten or more by orders of magnitude")  # fmt: skip
     tune.add_argument("--objective", required=True, metavar="NAME",
-                      help="a metric of validation, such as val_loss; TASK_MEASURE of what needs "
-                      "all answers; latency_ms or parameters")  # fmt: skip
+                      help="a measure of validation, such as val_loss, val_TASK_accuracy or "
+                      "val_TASK_ece; latency_ms or parameters")  # fmt: skip
     tune.add_argument("--direction", choices=["max", "min"],
                       help="of the objective, where its name does not tell")  # fmt: skip
     tune.add_argument("--limit", nargs="+", default=[], metavar="NAME=NUMBER",
                       help="no more than this, such as latency_ms=20")  # fmt: skip
+    tune.add_argument("--slice", nargs="+", default=[], metavar="COLUMN",
+                      help="columns whose groups are compared: val_MEASURE_gap_COLUMN is the "
+                      "largest difference between two")  # fmt: skip
     tune.add_argument("--method", choices=["random", "bayesian", "hyperband"], default="bayesian",
                       help="how new values are found (%(default)s)")  # fmt: skip
     tune.add_argument("--trials", type=int, default=12, help="how many (%(default)s)")
@@ -289,6 +292,7 @@ def _tune(given: argparse.Namespace) -> None:
         objective=given.objective,
         direction=given.direction,
         limits=dict(_setting(text) for text in given.limit),
+        slices=given.slice,
         method=given.method,
         trials=given.trials,
         epochs=given.epochs,

@@ -117,6 +117,15 @@ class Report:
         Returns:
             The measures; `{task}_ece`, expected calibration errors; `{measure}_gap_{slice}`, the
             `differences`.
+
+        Example:
+
+        >>> voices = {"anna": {"word_f1": Estimate(1.0, count=40)},
+        ...           "ben": {"word_f1": Estimate(0.5, count=40)}}
+        >>> report = Report("rows", 80, {"word_f1": Estimate(0.75)}, {"voice": voices}, [],
+        ...                 {}, {}, {}, {}, {}, [])
+        >>> report.numbers()
+        {'word_f1': 0.75, 'word_f1_gap_voice': 0.5}
         """
         values = {name: each.value for name, each in self.measures.items()}
         values |= {f"{task}_ece": curve.ece for task, curve in self.reliability.items()}

@@ -32,8 +32,8 @@ def learning_rates(
 ) -> LearningRates:
     """Trains for a few steps at rates that grow evenly in orders of magnitude.
 
-    It ends where the loss is four times its lowest. Afterwards weights and the state of the
-    optimizer are what they were before.
+    It ends where the loss is four times its lowest. Afterwards, or when it is interrupted, weights
+    and the state of the optimizer are what they were before.
 
     Source: Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3.
 
@@ -46,8 +46,8 @@ def learning_rates(
         smoothing: weight of the losses before, in the moving average.
 
     Raises:
-        ValueError: the model is not compiled, its optimizer follows a schedule, or the rates are
-            not above 0 and growing.
+        ValueError: the model is not compiled, its optimizer follows a schedule, the rates are not
+            above 0 and growing, or the first loss is not finite.
 
     Example:
 
@@ -74,16 +74,23 @@ def learning_rates(
     variables = [*model.variables, *optimizer.variables]
     before = [keras.ops.convert_to_numpy(variable) for variable in variables]
     climb = _Climb(np.geomspace(low, high, steps), smoothing)
-    model.fit(
-        data.repeat(),
-        steps_per_epoch=steps,
-        epochs=1,
-        verbose=0,
-        shuffle=False,
-        callbacks=[climb],
-    )
-    for variable, value in zip(variables, before):
-        variable.assign(value)
+    try:
+        model.fit(
+            data.repeat(),
+            steps_per_epoch=steps,
+            epochs=1,
+            verbose=0,
+            shuffle=False,
+            callbacks=[climb],
+        )
+    finally:
+        for variable, value in zip(variables, before):
+            variable.assign(value)
+    if not climb.losses:
+        raise ValueError(
+            f"the first loss is not finite, at a rate of {low}: look at the data and the weights, "
+            "or begin lower."
+        )
     rates, losses = tuple(climb.rates[: len(climb.losses)]), tuple(climb.losses)
     best = int(np.argmin(losses))
     suggestion = float(rates[best] / 10) if losses[best] < losses[0] else None

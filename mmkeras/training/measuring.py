@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 import tensorflow as tf
 
 from mmkeras.contracts import Source
-from mmkeras.evaluation.scores import evaluate_scores, single_numbers
+from mmkeras.evaluation.report import evaluate
+from mmkeras.evaluation.slices import Slices
 from mmkeras.model import MultimodalModel
 from mmkeras.training.recipe import Recipe
 
@@ -24,6 +25,7 @@ def numbers_of(
     wanted: Collection[str],
     measure: Measure | None = None,
     known: Mapping[str, float] | None = None,
+    slices: Slices = (),
 ) -> dict[str, float]:
     """The measures of a model on held-out samples.
 
@@ -33,10 +35,12 @@ def numbers_of(
         recipe: whose batches are made.
         wanted: what is looked for. `"latency_ms"` (see `latency_ms`) and `"parameters"` (the number
             of weights) are measured where they stand here.
-        measure: gives further numbers; if None, `scores_of` does where some that are wanted are
-            not there yet.
+        measure: gives further numbers.
         known: numbers that are there already; if None, those of the compiled metrics are measured,
             with `val_` before their names, as `fit` tells them.
+        slices: see `mmkeras.evaluation.evaluate`, whose report is made where there are some, or
+            where a number is wanted that is not there yet; see `Report.numbers`. What it adds has
+            `val_` before its name too.
 
     Returns:
         `{name: number}`, the wanted ones among it if there are such.
@@ -50,25 +54,12 @@ def numbers_of(
         numbers_found["parameters"] = float(model.count_params())
     if "latency_ms" in wanted:
         numbers_found["latency_ms"] = latency_ms(model, source)
-    if measure is None and not {*wanted} <= {*numbers_found}:
-        measure = scores_of
     if measure is not None:
         numbers_found |= {name: float(value) for name, value in measure(model, source).items()}
+    if slices or not {*wanted} <= {*numbers_found}:
+        told = evaluate(model, source, slices, times=0).numbers()
+        numbers_found = {f"val_{name}": value for name, value in told.items()} | numbers_found
     return numbers_found
-
-
-def scores_of(model: MultimodalModel, source: Source) -> dict[str, float]:
-    """What `mmkeras.evaluation.evaluate_scores` tells in single numbers, `{task_measure: number}`.
-
-    Args:
-        model: the model.
-        source: held-out samples.
-    """
-    return {
-        f"{task}_{name}": value
-        for task, scores in evaluate_scores(model, source).items()
-        for name, value in single_numbers(scores).items()
-    }
 
 
 def latency_ms(model: MultimodalModel, source: Source) -> float:

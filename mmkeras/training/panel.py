@@ -14,10 +14,10 @@ from mmkeras.transparency import rollout
 class Panel(keras.callbacks.Callback):
     """Shows what the model answers to a few samples, and what it attends to, as it learns.
 
-    Answers that are places in a picture are drawn over it (see `MultimodalModel.draw`), speech is
-    shown as a spectrogram and can be listened to, other answers are texts. Where encoders and
-    fusion are Transformers, attention (`mmkeras.transparency.rollout`) is drawn over pictures and
-    spectrograms.
+    Answers that are places in a picture are drawn over it (see `MultimodalModel.draw`), sound can
+    be listened to, and that of `SpeechSynthesis` is shown as a spectrogram; other answers are
+    texts. Where encoders and fusion are Transformers, attention (`mmkeras.transparency.rollout`) is
+    drawn over pictures and spectrograms.
 
     Args:
         samples: raw samples, as `MultimodalModel.answer` takes them.
@@ -76,8 +76,11 @@ class Panel(keras.callbacks.Callback):
             elif not made:
                 first = next(iter(answer[name].values()))
                 tf.summary.text(tag, str(first).replace("<", "&lt;"))
-            for content in made.values():
-                if isinstance(content, np.ndarray):
+            for suffix, content in made.items():
+                if suffix == "wav":
+                    # TensorBoard has one kind of thing by a name.
+                    _sound(f"{tag}/sound", content)
+                elif isinstance(content, np.ndarray):
                     _show(tag, content)
 
     def _attended(self, model: Any, number: int, sample: Mapping[str, Any]) -> None:
@@ -99,3 +102,8 @@ class Panel(keras.callbacks.Callback):
 
 def _show(tag: str, picture: np.ndarray) -> None:
     tf.summary.image(tag, picture[None])
+
+
+def _sound(tag: str, wav: bytes) -> None:
+    waveform, sample_rate = tf.audio.decode_wav(wav)
+    tf.summary.audio(tag, waveform[None], sample_rate)

@@ -45,6 +45,9 @@ class MagnitudePruning(keras.callbacks.Callback):
     multiplies by zeros as by other numbers: neither its files nor its latency become smaller by
     zeros that stand anywhere.
 
+    Steps are those of this `fit`, wherever the optimizer of a model out of a file stands, and those
+    of an interrupted run that `keras.callbacks.BackupAndRestore` brings back.
+
     tensorflow-model-optimization, which has such a callback, works on Keras 2 alone.
 
     Source: Zhu & Gupta 2017, "To prune, or not to prune: exploring the efficacy of pruning for
@@ -92,7 +95,7 @@ class MagnitudePruning(keras.callbacks.Callback):
         self.begin_step = begin_step
         self.initial_sparsity = initial_sparsity
         self.frequency = frequency
-        self._step = 0
+        self._first = self._step = 0
         self._kept: dict[str, np.ndarray] = {}
 
     def share(self, step: int) -> float:
@@ -102,16 +105,21 @@ class MagnitudePruning(keras.callbacks.Callback):
         left = max(self.end_step - step, 0) / (self.end_step - self.begin_step)
         return self.sparsity + (self.initial_sparsity - self.sparsity) * left**3
 
+    def set_model(self, model: keras.Model) -> None:
+        """Begins to count: only afterwards is a backup brought back."""
+        super().set_model(model)
+        self._first = int(model.optimizer.iterations)
+
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Checks that there are weights, and goes on where a run was interrupted."""
         _weights(self.model)
-        self._step = int(self.model.optimizer.iterations)
+        self._step = self._taken()
         self._kept = {}
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Chooses anew every `frequency` steps, and takes back what the optimizer changed."""
         # A call may hold several steps.
-        before, self._step = self._step, int(self.model.optimizer.iterations)
+        before, self._step = self._step, self._taken()
         if self._step < self.begin_step:
             return
         due = self._step // self.frequency > before // self.frequency
@@ -124,6 +132,9 @@ class MagnitudePruning(keras.callbacks.Callback):
         """Masks the finished weights, which may be averages."""
         if self._kept:
             self._mask()
+
+    def _taken(self) -> int:
+        return int(self.model.optimizer.iterations) - self._first
 
     def _choose(self) -> None:
         share = self.share(self._step)

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from mmkeras.contracts import Source
+from mmkeras.files import drafted
 from mmkeras.model import MultimodalModel
 from mmkeras.training.recipe import Recipe
 
@@ -103,10 +104,8 @@ def train(
                 *callbacks,
             ],
         ).history
-    # Written under another name first: a model that is there is whole.
-    draft = folder / "unfinished.keras"
-    model.save(draft)
-    draft.rename(finished)
+    with drafted(finished) as draft:
+        model.save(draft)
     shutil.rmtree(folder / "backup", ignore_errors=True)
     _write_recipe(recipe, folder)
     return Run(model, sources, history, folder)

@@ -4,12 +4,11 @@ import csv
 import dataclasses
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from mmkeras.files import write_whole
+from mmkeras.files import drafted, write_whole
 from mmkeras.training.goal import Goal
 from mmkeras.training.search_space import Choice, Range, SearchSpace
 
@@ -170,9 +169,8 @@ def draw_trials(
             if what.is_log:
                 panel.set_xscale("log")
         panel.set_xlabel(name)
-    draft = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
-    figure.savefig(draft, dpi=120, format="png")
-    draft.replace(path)
+    with drafted(Path(path)) as draft:
+        figure.savefig(draft, dpi=120, format="png")
     return Path(path)
 
 

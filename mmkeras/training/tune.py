@@ -3,23 +3,24 @@
 import dataclasses
 import functools
 import json
+import re
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from mmkeras.contracts import Source
 from mmkeras.contracts.arguments import check_count
+from mmkeras.evaluation.slices import Slices, grouped
 from mmkeras.files import write_whole
 from mmkeras.quiet import quiet_tensorflow
 from mmkeras.training.goal import Goal
 from mmkeras.training.measuring import Measure, numbers_of
 from mmkeras.training.recipe import Recipe
 from mmkeras.training.run import train
-from mmkeras.training.search_space import Choice, Range, SearchSpace
+from mmkeras.training.search_space import Choice, Range, SearchSpace, searchable
 from mmkeras.training.trials import (
     MODEL,
     PROJECT,
@@ -68,6 +69,7 @@ def tune(
     direction: str | None = None,
     limits: Mapping[str, float] | None = None,
     measure: Measure | None = None,
+    slices: Slices = (),
     method: str = "bayesian",
     trials: int = 12,
     epochs: int | None = None,
@@ -94,15 +96,17 @@ def tune(
         recipe: what is tuned; it needs `validation` samples.
         search: what may change, see `SearchSpace`.
         folder: where the results go; made if missing.
-        objective: what is to become better: a metric that `fit` tells, such as
-            `"val_mood_accuracy"`, of the finished model; a number out of `measure`; `"latency_ms"`
-            or `"parameters"`.
+        objective: what is to become better: a metric of validation that `fit` tells, such as
+            `"val_mood_accuracy"`, of the finished model; what a report tells, with `val_` before
+            it (see `slices`); a number out of `measure`; `"latency_ms"` or `"parameters"`.
         direction: `"max"` or `"min"`; None goes by the objective's name, where that tells it.
         limits: `{measure: highest value}`; what is over a limit is never the best. Times are
             measured on this machine, and are worth little where other work runs beside.
-        measure: gives further numbers about a model on samples, by name; if None,
-            `mmkeras.evaluation.evaluate_scores` does (as `{task}_{measure}`) where the objective or
-            a limit is not among the numbers there are.
+        measure: gives further numbers about a model on samples, by name.
+        slices: columns and functions to slice by, as `mmkeras.evaluation.evaluate` takes them: the
+            largest difference of a measure between two groups is `val_{measure}_gap_{slice}`. What
+            else a report tells needs no slices: `val_{task}_ece`, the expected calibration error,
+            and measures that need all answers, such as `val_{task}_mAP`.
         method: `"random"`, draws; `"bayesian"`, a Gaussian process that after a third of the
             trials, and three at least, proposes where the objective may be best; `"hyperband"`
             (Li et al. 2018), many draws for few epochs, the best of which begin again with more.
@@ -126,6 +130,7 @@ def tune(
         ValueError: an unknown name or method; an empty space; no validation samples; a folder of
             another search; all trials failed (the message has the first reason), or none is within
             the limits (it names the nearest).
+        FileExistsError: the folder has a `search/` that no tuning has made.
 
     Example:
 
@@ -175,9 +180,15 @@ def tune(
             f"recipe {recipe.name!r} has no validation samples to choose by; it has {[*sources]}."
         )
     folder = Path(folder)
+    numbers = functools.partial(numbers_of, measure=measure, slices=slices)
+    parts = [
+        part for part in sources if part == "validation" or (retrain and part.startswith("test"))
+    ]
+    # That there are such columns is known before hours of training.
+    sliced = {part: [*grouped(sources[part], slices)] for part in parts}
     if not is_worker():
-        plan = {"method": method, "epochs": epochs, "seed": seed} | dataclasses.asdict(goal)
-        _go_on_or_begin(folder, space, plan, say)
+        plan = {"method": method, "epochs": epochs, "seed": seed, "slices": sliced["validation"]}
+        _go_on_or_begin(folder, space, plan | dataclasses.asdict(goal), say)
 
     def told(trial: Trial) -> None:
         done = load_trials(folder / PROJECT, space)
@@ -194,7 +205,7 @@ def tune(
         longest = recipe.epochs if epochs is None else epochs
         oracle = make_oracle(method, space, goal, trials, longest, folder, seed)
         oracle.verbose = 0
-        RecipeTuner(oracle, space, goal, epochs, measure, folder, say, told).search()
+        RecipeTuner(oracle, space, goal, epochs, numbers, folder, say, told).search()
     if is_worker():
         return None
     done = load_trials(folder / PROJECT, space)
@@ -215,11 +226,13 @@ def tune(
     before = None if first.failed else first.measured[goal.objective]
     gain = {"trials": (before, best.measured[goal.objective])}
     if retrain:
-        compare = functools.partial(_trained, space=space, goal=goal, folder=folder, say=say)
-        after = compare(best, measure=measure)
+        compare = functools.partial(
+            _trained, space=space, goal=goal, folder=folder, say=say, parts=parts, numbers=numbers
+        )
+        after = compare(best)
         as_it_is = {} if first.failed else after
         if best is not first and not first.failed:
-            as_it_is = compare(first, measure=measure)
+            as_it_is = compare(first)
         gain |= {part: (as_it_is.get(part), number) for part, number in after.items()}
     for trial in done:
         # Models are kept of the two that were compared.
@@ -246,32 +259,41 @@ def _go_on_or_begin(
     folder: Path, space: SearchSpace, plan: Mapping[str, Any], say: Callable[[str], None]
 ) -> None:
     """Makes sure that a folder holds the beginning of the same search, or of none."""
-    kept = {
-        field.name: getattr(space.recipe, field.name)
-        for field in dataclasses.fields(space.recipe)
-        if field.name not in ("sources", "model")
-    }
-    whole = {"search": space.plain(), **plan, "recipe": {n: repr(v) for n, v in kept.items()}}
+    recipe = space.recipe
+    values = {"name": recipe.name, "mix": recipe.mix, **searchable(recipe)}
+    whole = {"search": space.plain(), **plan}
+    whole |= {f"recipe's {name}": _written(value) for name, value in values.items()}
     text = json.dumps(whole, indent=2) + "\n"
-    path = folder / "tuning.json"
+    path, trials = folder / "tuning.json", folder / PROJECT
+    # A worker that has begun before its chief has made an empty folder.
+    if trials.exists() and any(trials.iterdir()) and not path.is_file():
+        raise FileExistsError(
+            f"{trials} is there, and no {path} that says what was searched: name another folder, "
+            f"or remove {trials} if it is what is left of a tuning."
+        )
     done = []
-    if path.is_file() and any((folder / PROJECT).glob("*/record.json")):
+    if any(trials.glob("*/record.json")):
         there, here = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
-        for name in here:
-            if here[name] != there.get(name):
+        for name in here | there:
+            if here.get(name) != there.get(name):
                 raise ValueError(
                     f"{folder} holds the trials of another search, whose {name} is "
-                    f"{json.dumps(there.get(name))} and not {json.dumps(here[name])}: name another "
-                    "folder, or remove it."
+                    f"{json.dumps(there.get(name))} and not {json.dumps(here.get(name))}: name "
+                    "another folder, or remove it."
                 )
-        done = load_trials(folder / PROJECT, space)
+        done = load_trials(trials, space)
     if not done:
         # What is left of a search of which no trial has ended has nothing to go on with.
-        shutil.rmtree(folder / PROJECT, ignore_errors=True)
+        shutil.rmtree(trials, ignore_errors=True)
     else:
         say(f"Going on after {len(done)} trials.")
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, text)
+
+
+def _written(value: Any) -> str:
+    """A value as Python shows it, without the place in memory that a function is shown with."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def _trained(
@@ -280,9 +302,10 @@ def _trained(
     goal: Goal,
     folder: Path,
     say: Callable[[str], None],
-    measure: Measure | None,
+    parts: Sequence[str],
+    numbers: Callable[..., dict[str, float]],
 ) -> dict[str, float]:
-    """The objective of a recipe trained with all its epochs, on validation and on each test."""
+    """The objective of a recipe trained with all its epochs, on each part of its samples."""
     recipe = space.apply(trial.values)
     path = place_of(trial.number, folder / PROJECT) / MODEL
     if trial.epochs != recipe.epochs or not path.is_file():
@@ -292,15 +315,8 @@ def _trained(
             say(f"Training the recipe {what} for {recipe.epochs} epochs ...")
             train(recipe, path.parent, verbose=0)
     model = keras.saving.load_model(path)
-    parts: dict[str, Source] = {
-        part: source
-        for part, source in recipe.sources().items()
-        if part == "validation" or part.startswith("test")
-    }
-    return {
-        part: numbers_of(model, source, recipe, goal.names, measure)[goal.objective]
-        for part, source in parts.items()
-    }
+    objective, sources = goal.objective, recipe.sources()
+    return {part: numbers(model, sources[part], recipe, [objective])[objective] for part in parts}
 
 
 def _write_file(

@@ -23,7 +23,7 @@ from keras_tuner.src.engine.stateful import Stateful
 from mmkeras.diagnosis import reason_of
 from mmkeras.files import write_whole
 from mmkeras.training.goal import Goal
-from mmkeras.training.measuring import Measure, numbers_of
+from mmkeras.training.measuring import numbers_of
 from mmkeras.training.run import train
 from mmkeras.training.search_space import Choice, Range, SearchSpace
 from mmkeras.training.trials import MODEL, PROJECT, Trial
@@ -218,7 +218,7 @@ class RecipeTuner(BaseTuner, _Whole):
         space: what is searched.
         goal: what for.
         epochs: of a trial; None leaves them to the recipe.
-        measure: see `numbers_of`.
+        numbers: `numbers_of`, with what is to be measured.
         folder: of the tuning.
         say: takes each line for a person.
         on_trial: called when a trial has ended.
@@ -230,7 +230,7 @@ class RecipeTuner(BaseTuner, _Whole):
         space: SearchSpace,
         goal: Goal,
         epochs: int | None,
-        measure: Measure | None,
+        numbers: Callable[..., dict[str, float]],
         folder: Path,
         say: Callable[[str], None],
         on_trial: Callable[[Trial], None],
@@ -239,7 +239,7 @@ class RecipeTuner(BaseTuner, _Whole):
         self.space = space
         self.goal = goal
         self.epochs = epochs
-        self.measure = measure
+        self.numbers = numbers
         self.say = say
         self.on_trial = on_trial
         self.record: Trial | None = None
@@ -311,12 +311,14 @@ class RecipeTuner(BaseTuner, _Whole):
                 "training diverged"
             )
         validation = run.sources["validation"]
-        last: Mapping[str, float] = {name: float(each[-1]) for name, each in run.history.items()}
+        # What was measured in training is no ground to choose by, and test samples lack it.
+        last: Mapping[str, float] = {
+            name: float(each[-1]) for name, each in run.history.items() if name.startswith("val_")
+        }
         if recipe.ema_momentum is not None:
             # `fit` validates the weights of the last step; the model now has their average.
             last |= numbers_of(run.model, validation, recipe, ())
-        wanted = self.goal.names
-        measured = numbers_of(run.model, validation, recipe, wanted, self.measure, last)
+        measured = self.numbers(run.model, validation, recipe, self.goal.names, known=last)
         del run
         gc.collect()
         return measured
@@ -336,9 +338,10 @@ def _counted(folder: Path):
 
 def _check_there(goal: Goal, measured: Mapping[str, float]) -> None:
     if absent := [name for name in goal.names if name not in measured]:
+        hint = f" Did you mean 'val_{absent[0]}'?" if f"val_{absent[0]}" in measured else ""
         raise keras_tuner.errors.FatalValueError(
             f"nothing by the name {absent[0]!r} was measured, but {sorted(measured)}; on demand "
-            "there are 'latency_ms' and 'parameters'."
+            f"there are 'latency_ms' and 'parameters', and gaps between slices.{hint}"
         )
 
 

@@ -15,6 +15,11 @@ def linear(optimizer):
     return model, tf.data.Dataset.from_tensor_slices((x, 3 * x)).batch(16)
 
 
+def state_of(model):
+    variables = (*model.variables, *model.optimizer.variables)
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]
+
+
 def test_it_stops_where_gradient_descent_diverges():
     # The second derivative is 2: steps longer than 1 diverge, unless they have met the minimum.
     model, _ = linear(keras.optimizers.SGD())
@@ -40,10 +45,36 @@ def test_losses_are_those_of_single_steps():
 def test_the_model_is_as_before():
     model, data = linear(keras.optimizers.Adam(0.05))
     model.fit(data, epochs=2, verbose=0, shuffle=False)
-    before = [keras.ops.convert_to_numpy(v) for v in (*model.variables, *model.optimizer.variables)]
+    before = state_of(model)
     learning_rates(model, data, 1e-3, 1.0, steps=20)
-    for old, new in zip(before, (*model.variables, *model.optimizer.variables)):
-        np.testing.assert_array_equal(old, keras.ops.convert_to_numpy(new))
+    for old, new in zip(before, state_of(model), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_the_model_is_as_before_when_it_fails():
+    def batches():
+        for _ in range(5):
+            yield np.ones((16, 1), "float32"), np.ones((16, 1), "float32")
+        raise OSError("the disk is gone")
+
+    spec = tf.TensorSpec((None, 1), "float32")
+    data = tf.data.Dataset.from_generator(batches, output_signature=(spec, spec))
+    model, _ = linear(keras.optimizers.Adam(0.05))
+    model.optimizer.build(model.trainable_variables)
+    before = state_of(model)
+    with pytest.raises(tf.errors.UnknownError, match="the disk is gone"):
+        learning_rates(model, data, 1e-3, 1.0, steps=20)
+    for old, new in zip(before, state_of(model), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_first_loss_that_is_no_number_is_an_error():
+    model, _ = linear(keras.optimizers.Adam(0.05))
+    x = np.full((16, 1), np.nan, "float32")
+    weight = float(model.layers[0].kernel[0, 0])
+    with pytest.raises(ValueError, match=r"the first loss is not finite, at a rate of 0.001"):
+        learning_rates(model, tf.data.Dataset.from_tensors((x, x)), 1e-3, 1.0, steps=20)
+    assert float(model.layers[0].kernel[0, 0]) == weight
 
 
 def test_what_it_cannot_do():

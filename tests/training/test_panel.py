@@ -1,5 +1,9 @@
 """A panel is read again from TensorBoard's own files."""
 
+import dataclasses
+import io
+import wave
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,14 +13,16 @@ from mmkeras.sources import Table
 from mmkeras.training import Panel
 
 
-def shown(folder):
-    """`{tag: [(step, value)]}` of all that was written."""
+def shown(folder, kinds=None):
+    """`{tag: [(step, value)]}` of all that was written; `kinds` takes the plugin of each tag."""
     found = {}
     for path in sorted(folder.rglob("events*")):
         for raw in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(raw.numpy())
             for value in event.summary.value:
                 found.setdefault(value.tag, []).append((event.step, tf.make_ndarray(value.tensor)))
+                if kinds is not None:
+                    kinds[value.tag] = value.metadata.plugin_data.plugin_name
     return found
 
 
@@ -61,6 +67,48 @@ def test_objects_are_drawn(tmp_path):
     panel.on_train_end()
     # A pyramid is no Transformer from end to end, whose attention could be followed back.
     assert {*shown(tmp_path)} == {"sample 1/objects"}
+
+
+def spoken():
+    task = mm.SpeechSynthesis.tiny()
+    text = {"text": mm.Text.tiny()}
+    model = mm.MultimodalModel(text, {"speech": task}, size="tiny", fusion=mm.fusions.Late(16))
+    return model, {"text": "good dogs"}, {"sample 1/speech", "sample 1/speech/sound"}
+
+
+def vocoded():
+    task = mm.Vocoding.tiny()
+    frames = mm.encoders.LogMelFrames(**task.spectrogram)
+    model = mm.MultimodalModel(
+        {"voice": task.audio},
+        {"speech": dataclasses.replace(task, field="voice")},
+        encoders={"voice": frames},
+        fusion=mm.fusions.Late(task.num_mels),
+    )
+    return model, {"voice": task.audio.samples()[0]}, {"sample 1/speech/sound"}
+
+
+@pytest.mark.parametrize("make", [spoken, vocoded])
+def test_sound_can_be_listened_to(tmp_path, make):
+    model, sample, tags = make()
+    panel = Panel([sample], tmp_path)
+    panel.set_model(model)
+    panel.on_epoch_end(0)
+    panel.on_train_end()
+    kinds = {}
+    found = shown(tmp_path, kinds)
+    assert {tag for tag in found if "attention" not in tag} == tags
+    assert kinds["sample 1/speech/sound"] == "audio"
+    ((step, clips),) = found["sample 1/speech/sound"]
+    ((heard, _),) = clips
+    answer = model.answer(sample)["speech"]["speech"]
+    with wave.open(io.BytesIO(heard)) as got, wave.open(io.BytesIO(answer)) as expected:
+        assert got.getparams() == expected.getparams() and expected.getnframes() > 0
+        one, other = (
+            np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(int)
+            for file in (got, expected)
+        )
+    assert step == 1 and np.abs(one - other).max() <= 1
 
 
 def test_what_makes_no_panel(tmp_path):

@@ -109,18 +109,56 @@ def test_the_average_of_weights_is_masked_too_and_a_recipe_needs_no_change(tmp_p
     assert sizes["pruned"][1] < 0.8 * sizes["dense"][1]
 
 
-def test_an_interrupted_run_goes_on_at_its_step():
+@pytest.fixture(scope="module")
+def trained_before(tmp_path_factory):
+    """The file of a model whose optimizer has gone as far as most schedules."""
     model = made()
-    model.compile(optimizer=keras.optimizers.Adam(0.001))
-    data = model.pipeline(ROWS, batch_size=8)
-    model.fit(
-        data, verbose=0, shuffle=False, callbacks=[MagnitudePruning(0.8, end_step=16, frequency=1)]
-    )
-    half = sparsity(model)[""]
-    again = MagnitudePruning(0.8, end_step=16, frequency=1)
-    assert half == pytest.approx(again.share(8), abs=0.01)
-    model.fit(data, verbose=0, shuffle=False, callbacks=[again])
-    assert sparsity(model)[""] == pytest.approx(0.8, abs=0.01)
+    model.compile(optimizer=keras.optimizers.Adam(0.001), jit_compile=False)
+    model.fit(model.pipeline(ROWS, batch_size=4), epochs=2, verbose=0, shuffle=False)
+    assert int(model.optimizer.iterations) == 32
+    path = tmp_path_factory.mktemp("trained") / "model.keras"
+    model.save(path)
+    return path
+
+
+@pytest.mark.parametrize("steps_per_call", [1, 4])
+def test_a_model_from_a_file_begins_at_the_first_step(trained_before, steps_per_call):
+    model = keras.saving.load_model(trained_before)
+    assert int(model.optimizer.iterations) == 32
+    model.steps_per_execution = steps_per_call
+    watch = Watch()
+    pruning = MagnitudePruning(0.8, end_step=12, begin_step=4, frequency=4)
+    data = model.pipeline(ROWS, batch_size=4)
+    model.fit(data, verbose=0, shuffle=False, callbacks=[pruning, watch])
+    shares = dict(zip(range(steps_per_call, 17, steps_per_call), watch.shares, strict=True))
+    for step in (4, 8, 12, 16):
+        assert shares[step] == pytest.approx(pruning.share(step), abs=0.01)
+    assert all(shares[step] < 0.05 for step in shares if step < 4)
+
+
+class Interrupt(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_goes_on_at_its_step(trained_before, tmp_path):
+    def fit(*others):
+        model = keras.saving.load_model(trained_before)
+        pruning = MagnitudePruning(0.8, end_step=32, frequency=1)
+        backup = keras.callbacks.BackupAndRestore(str(tmp_path))
+        data = model.pipeline(ROWS, batch_size=4)
+        callbacks = [backup, pruning, *others]
+        model.fit(data, epochs=2, verbose=0, shuffle=False, callbacks=callbacks)
+        return pruning
+
+    watch, again = Watch(), Watch()
+    with pytest.raises(KeyboardInterrupt):
+        fit(watch, Interrupt())
+    pruning = fit(again)
+    shares = [*watch.shares, *again.shares]
+    assert len(watch.shares) == len(again.shares) == 16
+    assert shares == pytest.approx([pruning.share(step) for step in range(1, 33)], abs=0.01)
 
 
 def test_an_unbuilt_model_is_refused():

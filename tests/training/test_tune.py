@@ -3,6 +3,7 @@
 import csv
 import functools
 import json
+import math
 import os
 import signal
 import socket
@@ -10,18 +11,26 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 from pathlib import Path
 
 import keras
 import pytest
+from keras_tuner.src.distribute import oracle_chief
 
 import mmkeras as mm
-from mmkeras import recipes
-from mmkeras.training import Choice, Range, Recipe
+from mmkeras import cli, recipes
+from mmkeras.evaluation import evaluate
+from mmkeras.sources import Table
+from mmkeras.training import Choice, Range, Recipe, tuner
+from mmkeras.training.run import Run
+from mmkeras.training.search_space import SearchSpace
+from mmkeras.training.trials import load_trials
 
-#: A file as a person would write it; its trials take a second each.
+#: A file as a person would write it; of its trials hardly anything is trained, but all is traced.
 FILE = """
 import mmkeras as mm
+from mmkeras.layers import Size
 from mmkeras.training import Recipe
 
 
@@ -32,14 +41,20 @@ def sources():
             for part, count in (("train", 32), ("validation", 8), ("test", 16))}
 
 
-def model(train, size="tiny", dropout=0.0, fails=False):
+def text():
+    return mm.Text(mm.tokenizers.ByteTokenizer(), max_length=8)
+
+
+def model(train, field="note", text=text, dropout=0.0, fails=False):
     if fails:
         raise ValueError("heads do not divide the width")
+    size = Size(dim=16, depth=0, num_heads=1, mlp_dim=1)
+    encoder = mm.encoders.TextTransformer.for_modality(text(), size, dropout=dropout)
     return mm.MultimodalModel(
-        {"note": mm.Text.tiny()},
+        {field: text()},
         {"kind": mm.Classification(["cat", "dog"])},
-        size=size,
-        dropout=dropout,
+        encoders={field: encoder},
+        fusion=mm.fusions.Late(16),
     )
 
 
@@ -68,6 +83,26 @@ def recipe(origin) -> Recipe:
     return recipes.load(origin)
 
 
+@pytest.fixture(scope="module")
+def untrained(recipe):
+    return recipe.model(recipe.sources()["train"])
+
+
+@pytest.fixture
+def by_formula(monkeypatch, untrained):
+    """Trials take no time: their loss is known, and what they measure is an untrained model."""
+
+    def train(recipe, folder, verbose):
+        recipe.model(recipe.sources()["train"])
+        loss = abs(math.log10(recipe.learning_rate) + 2) + recipe.batch_size / 100
+        loss += 1 / recipe.epochs
+        history = {"loss": [loss], "kind_accuracy": [0.5], "val_loss": [loss]}
+        history |= {"val_kind_accuracy": [0.5]}
+        return Run(untrained, recipe.sources(), history, folder)
+
+    monkeypatch.setattr(tuner, "train", train)
+
+
 def rows_of(folder: Path) -> list[dict[str, str]]:
     with (folder / "trials.csv").open() as file:
         return list(csv.DictReader(file))
@@ -88,7 +123,7 @@ def searched(tmp_path_factory, recipe, origin):
         search,
         folder,
         objective="val_loss",
-        trials=4,
+        trials=3,
         epochs=1,
         method="random",
         origin=origin,
@@ -102,7 +137,7 @@ def test_the_first_trial_is_the_recipe_and_the_best_no_worse(searched):
     first = {"learning_rate": 1e-5, "ema_momentum": None, "model.dropout": 0.0}
     assert tuned.trials[0].values == {**first, "pipeline.pad": "longest"}
     losses = [trial.measured["val_loss"] for trial in tuned.trials]
-    assert len(losses) == 4 and tuned.best.measured["val_loss"] == min(losses)
+    assert len(losses) == 3 and tuned.best.measured["val_loss"] == min(losses)
     # A hundredth of the lowest learning rate of the space learns nothing in four steps.
     assert tuned.best.number > 0
     for trial in tuned.trials[1:]:
@@ -128,7 +163,7 @@ def test_the_best_is_a_recipe_file_that_gives_the_same_values(searched):
 def test_every_trial_is_in_the_table_and_the_picture(searched):
     tuned, _ = searched
     rows = rows_of(tuned.folder)
-    assert [row["trial"] for row in rows] == ["0", "1", "2", "3"]
+    assert [row["trial"] for row in rows] == ["0", "1", "2"]
     for row, trial in zip(rows, tuned.trials):
         assert row["status"] == "finished" and row["epochs"] == "1"
         assert float(row["val_loss"]) == trial.measured["val_loss"]
@@ -170,7 +205,7 @@ def test_a_trial_measures_the_finished_model(tmp_path, recipe):
     assert set(tuned.gain) == {"trials"} and not (tmp_path / "trained").exists()
 
 
-def test_what_is_over_a_limit_is_never_the_best(tmp_path, recipe):
+def test_what_is_over_a_limit_is_never_the_best(tmp_path, recipe, untrained, by_formula):
     calls = []
 
     def measure(model, source):
@@ -185,21 +220,65 @@ def test_what_is_over_a_limit_is_never_the_best(tmp_path, recipe):
         objective="value",
         direction="max",
         measure=measure,
-        limits={"cost": 1.0, "parameters": 1e9, "latency_ms": 1e6},
-        trials=3,
+        limits={"cost": 1.0, "parameters": 1e9, "latency_ms": 1e6, "val_kind_ece": 1.0},
+        trials=2,
         epochs=1,
         retrain=False,
     )
-    assert calls == [8, 8, 8]
-    assert [trial.measured["value"] for trial in tuned.trials] == [1.0, 2.0, 3.0]
+    assert calls == [8, 8]
+    assert [trial.measured["value"] for trial in tuned.trials] == [1.0, 2.0]
     assert tuned.best.number == 0 and tuned.file is None
-    assert [row["status"] for row in rows_of(tmp_path)] == ["finished"] + ["over a limit"] * 2
-    count = recipe.model(recipe.sources()["train"]).count_params()
-    assert all(trial.measured["parameters"] == count for trial in tuned.trials)
-    assert all(0 < trial.measured["latency_ms"] < 1e4 for trial in tuned.trials)
+    assert [row["status"] for row in rows_of(tmp_path)] == ["finished", "over a limit"]
+    ece = evaluate(untrained, recipe.sources()["validation"], times=0).reliability["kind"].ece
+    for trial in tuned.trials:
+        assert trial.measured["parameters"] == untrained.count_params()
+        assert 0 < trial.measured["latency_ms"] < 1e4
+        assert trial.measured["val_kind_ece"] == pytest.approx(ece) and 0 < ece < 1
 
 
-def test_none_within_the_limits_names_the_nearest(tmp_path, recipe):
+def test_a_limit_on_the_gap_between_groups_rules_out_who_is_unfair(tmp_path, recipe):
+    """Who reads the notes is right for all of anna's, and for half of ben's, whose notes lie."""
+    pairs = [("the cats", "cat"), ("and dog", "dog")]
+    lies = [*pairs, ("the cats", "dog"), ("and dog", "cat")]
+    anna, ben = (
+        [{"note": note, "blank": "-", "kind": kind, "voice": voice} for note, kind in told * times]
+        for voice, told, times in (("anna", pairs, 16), ("ben", lies, 8))
+    )
+    parts = {"train": Table(anna), "validation": Table([*anna, *ben])}
+
+    def sure(model, source):
+        (field,) = model.fields
+        return {"sure": model.answer({field: "-"})["kind"]["probability"]}
+
+    tuned = tune(
+        recipe.replace(sources=lambda: parts, learning_rate=3e-2),
+        {"model.field": Choice("note", "blank")},
+        tmp_path,
+        objective="val_kind_accuracy",
+        limits={"val_kind_accuracy_gap_voice": 0.25},
+        slices=["voice"],
+        measure=sure,
+        trials=2,
+        method="random",
+        retrain=False,
+    )
+    reads, guesses = (trial.measured for trial in tuned.trials)
+    assert reads["val_kind_accuracy"] == 0.75 and reads["val_kind_accuracy_gap_voice"] == 0.5
+    assert guesses["val_kind_accuracy"] == 0.5 and guesses["val_kind_accuracy_gap_voice"] == 0.0
+    assert tuned.best.values == {"model.field": "blank"}
+    # It is as sure of each sample, and right in half of the cases.
+    assert guesses["val_kind_ece"] == pytest.approx(guesses["sure"] - 0.5, abs=1e-4)
+
+
+def test_the_command_line_names_columns_to_slice_by(monkeypatch):
+    given = {}
+    monkeypatch.setattr(mm.training, "tune", lambda *_, **options: given.update(options))
+    command = "tune emoji --search epochs=1,2 --objective val_loss --out x --slice voice lang"
+    assert cli.main(command.split()) == 0
+    assert given["slices"] == ["voice", "lang"]
+
+
+def test_none_within_the_limits_names_the_nearest(tmp_path, recipe, by_formula):
     search = {"model.dropout": Choice(0.1)}
     costs = iter([5.0, 3.0])
     with pytest.raises(ValueError, match=r"nearest, trial 1, has cost 3 \(at most 2\)"):
@@ -216,7 +295,7 @@ def test_none_within_the_limits_names_the_nearest(tmp_path, recipe):
     assert [row["status"] for row in rows_of(tmp_path)] == ["over a limit"] * 2
 
 
-def test_a_failed_trial_is_recorded_and_the_search_goes_on(tmp_path, recipe):
+def test_a_failed_trial_is_recorded_and_the_search_goes_on(tmp_path, recipe, by_formula):
     search = {"model.fails": Choice(False, True), **LEARNING_RATE}
     tuned = tune(recipe, search, tmp_path, method="random", trials=5, epochs=1, retrain=False)
     rows = rows_of(tmp_path)
@@ -244,7 +323,7 @@ def state_of(folder: Path) -> dict:
     return json.loads((folder / "search" / "oracle.json").read_text())
 
 
-def test_a_gaussian_process_proposes_what_was_not_tried(tmp_path, recipe):
+def test_a_gaussian_process_proposes_what_was_not_tried(tmp_path, recipe, by_formula):
     search = {"batch_size": Choice(8, 16, 32, 4)}
     tuned = tune(recipe, search, tmp_path, trials=5, epochs=1, retrain=False)
     # The space holds four: the fourth trial is the process's own, and then there is none left.
@@ -252,7 +331,7 @@ def test_a_gaussian_process_proposes_what_was_not_tried(tmp_path, recipe):
     assert state_of(tmp_path)["num_initial_points"] == 3
 
 
-def test_hyperband_begins_again_with_what_was_best_in_few_epochs(tmp_path, recipe):
+def test_hyperband_begins_again_with_what_was_best_in_few_epochs(tmp_path, recipe, by_formula):
     tuned = tune(
         recipe.replace(epochs=3),
         LEARNING_RATE,
@@ -268,16 +347,59 @@ def test_hyperband_begins_again_with_what_was_best_in_few_epochs(tmp_path, recip
     assert tuned.best.measured["val_loss"] < tuned.trials[0].measured["val_loss"]
 
 
-def test_goes_on_with_more_trials_and_refuses_another_space(tmp_path, recipe):
-    first = tune(recipe, LEARNING_RATE, tmp_path, trials=2, epochs=1, retrain=False)
+def test_goes_on_with_more_trials_and_refuses_another_search(tmp_path, recipe, origin, by_formula):
+    options = {"trials": 2, "epochs": 1, "retrain": False}
+    first = tune(recipe, LEARNING_RATE, tmp_path, **options)
     said = []
-    more = tune(recipe, LEARNING_RATE, tmp_path, trials=3, epochs=1, retrain=False, say=said.append)
+    # The file is read again, as by another process: a function of it stands elsewhere.
+    again = recipes.load(origin)
+    more = tune(again, LEARNING_RATE, tmp_path, **options | {"trials": 3}, say=said.append)
     assert more.trials[:2] == first.trials and len(more.trials) == 3
     assert said[0] == "Going on after 2 trials."
-    for change in ({"search": {"batch_size": Choice(4)}}, {"objective": "val_kind_accuracy"}):
-        options = {"search": LEARNING_RATE, "objective": "val_loss", "epochs": 1} | change
-        with pytest.raises(ValueError, match=r"another search, whose (search|objective) is"):
-            mm.tune(recipe, options.pop("search"), tmp_path, **options)
+
+    edited = tmp_path / "edited.py"
+    edited.write_text(FILE.replace("dropout=0.0", "dropout=0.1"))
+    for other, search, changes, what in (
+        (recipe, {"batch_size": Choice(4)}, {}, "search is"),
+        (recipe, LEARNING_RATE, {"objective": "val_kind_accuracy"}, "objective is"),
+        (recipe, LEARNING_RATE, {"slices": ["note"]}, "slices is"),
+        (recipe.replace(weight_decay=0.5), LEARNING_RATE, {}, "recipe's weight_decay is"),
+        (recipe.replace(pipeline={"pad": "max"}), LEARNING_RATE, {}, "recipe's pipeline.pad is"),
+        (recipes.load(str(edited)), LEARNING_RATE, {}, 'model.dropout is "0.0" and not "0.1"'),
+    ):
+        with pytest.raises(ValueError, match=rf"another search, whose .*{what}"):
+            tune(other, search, tmp_path, **options | changes)
+    assert load_trials(tmp_path / "search", SearchSpace(recipe, LEARNING_RATE)) == more.trials
+
+
+def test_what_ended_before_its_first_trial_begins_anew(tmp_path, recipe, by_formula):
+    def stop(model, source):
+        raise KeyboardInterrupt
+
+    options = {"trials": 2, "epochs": 1, "retrain": False}
+    with pytest.raises(KeyboardInterrupt):
+        tune(recipe, LEARNING_RATE, tmp_path, measure=stop, **options)
+    assert (tmp_path / "search" / "trial_0" / "trial.json").exists()
+    tuned = tune(recipe, {"batch_size": Choice(4)}, tmp_path, **options)
+    assert [trial.values["batch_size"] for trial in tuned.trials] == [8, 4]
+
+
+def test_what_is_no_search_is_left_alone(tmp_path, recipe, by_formula):
+    package = tmp_path / "search" / "__init__.py"
+    package.parent.mkdir()
+    package.write_text("mine = True")
+    with pytest.raises(FileExistsError, match=r"search is there, and no .*tuning.json"):
+        tune(recipe, LEARNING_RATE, tmp_path)
+    assert [*tmp_path.rglob("*.*")] == [package] and package.read_text() == "mine = True"
+
+    # A worker makes an empty folder, if its chief begins after it.
+    package.unlink()
+    tune(recipe, LEARNING_RATE, tmp_path, trials=2, epochs=1, retrain=False)
+    (tmp_path / "tuning.json").unlink()
+    done = records(tmp_path)
+    with pytest.raises(FileExistsError, match=r"name another folder, or remove"):
+        tune(recipe, LEARNING_RATE, tmp_path)
+    assert records(tmp_path) == done and len(done) == 2
 
 
 @pytest.mark.parametrize(
@@ -285,6 +407,9 @@ def test_goes_on_with_more_trials_and_refuses_another_space(tmp_path, recipe):
     [
         ({"objective": "val_happiness"}, "'val_happiness' is to become high or low"),
         ({"objective": "happiness", "direction": "max"}, "nothing by the name 'happiness'"),
+        ({"objective": "loss"}, "'loss' was measured.* Did you mean 'val_loss'"),
+        ({"limits": {"kind_accuracy": 1}}, "Did you mean 'val_kind_accuracy'"),
+        ({"slices": ["voice"]}, "cannot slice by .*voice"),
         ({"objective": "val_loss", "direction": "up"}, "'max' or 'min'; got 'up'"),
         ({"method": "grid"}, "one of .*bayesian.*; got 'grid'"),
         ({"trials": 1}, "trials must be at least 2"),
@@ -294,10 +419,11 @@ def test_goes_on_with_more_trials_and_refuses_another_space(tmp_path, recipe):
         ({"limits": {"latency_ms": float("nan")}}, "limit of latency_ms must be a finite number"),
     ],
 )
-def test_bad_arguments_are_clear_errors(tmp_path, recipe, options, message):
+def test_bad_arguments_are_clear_errors(tmp_path, recipe, by_formula, options, message):
     options = {"search": LEARNING_RATE, "objective": "val_loss", "epochs": 1} | options
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, KeyError), match=message):
         mm.tune(recipe, options.pop("search"), tmp_path, say=quiet, **options)
+    assert not (tmp_path / "trials.csv").exists()
 
 
 def test_needs_validation_samples(tmp_path, recipe):
@@ -306,8 +432,8 @@ def test_needs_validation_samples(tmp_path, recipe):
         tune(bare, LEARNING_RATE, tmp_path)
 
 
-#: Run as a program of its own: the number of trials, and the place of the one that does not end;
-#: or `both`, where trials end when two have begun.
+#: Run as a program of its own. `third`: its third trial does not end; `both`: trials end when two
+#: have begun.
 PROGRAM = """
     import sys, time
     from pathlib import Path
@@ -315,21 +441,21 @@ PROGRAM = """
     from mmkeras import recipes
     from mmkeras.training import Range
 
-    origin, folder, trials, hangs = sys.argv[1:]
+    origin, folder, hangs = sys.argv[1:]
     measured = []
 
     def measure(model, source):
         measured.append(model)
         while hangs == "both" and len([*Path(folder).glob("search/*/trial.json")]) < 2:
             time.sleep(0.1)
-        if hangs == str(len(measured)):
+        if hangs == "third" and len(measured) == 3:
             time.sleep(600)
         return {}
 
     tuned = mm.tune(
         recipes.load(origin), {"learning_rate": Range(1e-3, 1e-1)}, folder,
-        objective="val_loss", trials=int(trials), epochs=1, measure=measure, method="random",
-        retrain=False, origin=origin, say=lambda line: print(line, flush=True),
+        objective="val_loss", trials=4, epochs=1, measure=measure, method="random",
+        retrain=False, say=lambda line: print(line, flush=True),
     )
     print("found" if tuned else "worked", flush=True)
 """
@@ -353,9 +479,9 @@ def records(folder: Path) -> dict[str, str]:
     return {path.parent.name: path.read_text() for path in paths}
 
 
-def test_goes_on_after_a_kill_in_the_middle_of_a_trial(tmp_path, origin):
+def test_goes_on_after_a_kill_in_the_middle_of_a_trial(tmp_path, recipe, origin):
     folder = tmp_path / "out"
-    process = start(tmp_path, origin, str(folder), "4", "3")
+    process = start(tmp_path, origin, str(folder), "third")
     until(lambda: (folder / "search" / "trial_2" / "run" / "model.keras").exists(), process)
     done = records(folder)
     assert len(done) == 2
@@ -368,10 +494,9 @@ def test_goes_on_after_a_kill_in_the_middle_of_a_trial(tmp_path, origin):
     orphan.mkdir()
     (orphan / "trial.json").write_text(json.dumps(trial | {"trial_id": "3"}))
 
-    process = start(tmp_path, origin, str(folder), "4", "never")
-    out, err = process.communicate(timeout=600)
-    assert process.returncode == 0, err
-    assert "Going on after 2 trials." in out and "found" in out
+    said, options = [], {"method": "random", "trials": 4, "epochs": 1, "retrain": False}
+    assert tune(recipe, LEARNING_RATE, folder, **options, say=said.append) is not None
+    assert said[0] == "Going on after 2 trials."
     after = records(folder)
     assert len(after) == 4 and {name: after[name] for name in done} == done
     # The trial that was at work has the values it had, and one run's numbers.
@@ -390,22 +515,28 @@ def until(happened, process: subprocess.Popen, seconds: float = 300.0) -> None:
         time.sleep(0.05)
 
 
-def test_a_chief_and_two_workers(tmp_path, origin):
-    folder = tmp_path / "out"
+def test_a_chief_and_two_workers(tmp_path, recipe, origin, monkeypatch):
+    folder, said = tmp_path / "out", []
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    common = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": port}
-    processes = [
-        start(tmp_path, origin, str(folder), "4", "both", KERASTUNER_TUNER_ID=name, **common)
-        for name in ("chief", "worker0", "worker1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", port)
+    workers = [
+        start(tmp_path, origin, str(folder), "both", KERASTUNER_TUNER_ID=name)
+        for name in ("worker0", "worker1")
     ]
-    outputs = [process.communicate(timeout=600) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], outputs
-    chief, *workers = (out for out, _ in outputs)
-    assert "found" in chief and "Trial" not in chief.replace("trials", "")
-    assert all("worked" in out for out in workers)
-    lines = [[line for line in out.splitlines() if line.startswith("Trial ")] for out in workers]
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+    # KerasTuner's chief looks only every twenty seconds whether the last worker is done.
+    impatient = types.SimpleNamespace(sleep=lambda seconds: time.sleep(0.1))
+    monkeypatch.setattr(oracle_chief, "time", impatient)
+    options = {"method": "random", "trials": 4, "epochs": 1, "retrain": False}
+    tuned = tune(recipe, LEARNING_RATE, folder, **options, origin=origin, say=said.append)
+    outputs = [worker.communicate(timeout=600) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], outputs
+    assert tuned is not None and not any(line.startswith("Trial ") for line in said)
+    assert all("worked" in out for out, _ in outputs)
+    lines = [[line for line in out.splitlines() if line.startswith("Trial ")] for out, _ in outputs]
     assert sum(map(len, lines)) == 4 and all(lines), lines
     rows = rows_of(folder)
     assert [row["status"] for row in rows] == ["finished"] * 4
