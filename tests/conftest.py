@@ -1,13 +1,18 @@
 """What every test relies on: the same random numbers in every run, and no policy left behind."""
 
+import gc
 import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
+from types import FrameType
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph, dismantle_func_graph
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +21,47 @@ def fresh_start():
     policy = keras.config.dtype_policy()
     yield
     keras.config.set_dtype_policy(policy)
+
+
+#: Of memory, between two looks for graphs that nobody needs.
+_MUCH = 500 * 2**20
+_seen = {"memory": 0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def graphs_end_with_their_models():
+    """Frees the graphs of models that are gone.
+
+    TensorFlow keeps those of every `fit` for ever, 75 MB for a tiny model: an operation and its
+    graph hold each other where Python's collector does not see it. Two processes that run all
+    tests would need more memory than a small machine has.
+    """
+    yield
+    if _memory() < _seen["memory"] + _MUCH:
+        return
+    gc.collect()
+    # By `type`, since `isinstance` asks lazy objects of other packages what they are.
+    graphs = [thing for thing in gc.get_objects() if issubclass(type(thing), FuncGraph)]
+    own = (tf.Operation, tf.Tensor, FrameType)
+    needed = {
+        id(graph)
+        for holder in gc.get_referrers(*graphs)
+        if holder is not graphs and not issubclass(type(holder), own)
+        for graph in gc.get_referents(holder)
+        if issubclass(type(graph), FuncGraph)
+    }
+    for graph in graphs:
+        if id(graph) not in needed:
+            dismantle_func_graph(graph)
+    del graphs
+    gc.collect()
+    _seen["memory"] = _memory()
+
+
+def _memory() -> int:
+    """What this process holds, in bytes; 0 where the system does not tell it so."""
+    told = Path("/proc/self/statm")
+    return int(told.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if told.exists() else 0
 
 
 @pytest.fixture

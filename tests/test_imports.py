@@ -46,7 +46,7 @@ RANKS = (
         "pictures",
         "repairs",
     },
-    {"tasks", "sources", "datasets", "fields", "diagnosis"},
+    {"tasks", "sources", "datasets", "fields", "diagnosis", "quiet"},
     {"pipeline"},
     {"answers"},
     {"model"},

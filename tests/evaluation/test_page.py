@@ -40,7 +40,7 @@ def made(**changes):
         "gaps": [
             Gap("voice", EVIL, "mood", 2.0, 1.0, 35, 0.001, True),
             Gap("voice", "anna", "mood", 1.0, 1.5, 35, 0.9, False),
-            Gap("voice", "small", "mood", 1.0, 1.5, 10, 1.0, False),
+            Gap("voice", "small", "mood", 1.0, 1.5, 10, 1.0, False, tested=False),
         ],
         "confusion": {"mood": [[32, 8], [8, 32]]},
         "classes": {"mood": ["up", EVIL]},
@@ -98,7 +98,7 @@ def written(tmp_path_factory):
         folder,
         title=EVIL,
         robustness=robust,
-        contributions={"mood": {"photo": 0.25, "voice": -0.125}},
+        contributions={"mood_f1": {"photo": 0.25, "voice": -0.125}, "stars_mae": {"photo": -1.0}},
         worst={"mood": [WorstSample(f"row {EVIL}", 9.0, "up", EVIL, shown)]},
     )
     return path, Reader(path.read_text(encoding="utf-8"))
@@ -122,7 +122,7 @@ def test_it_needs_nothing_else_and_its_pictures_load(written):
     for content in pictures:
         PIL.Image.open(io.BytesIO(content)).load()
     # Whiskers, matrix, reliability, robustness and contributions, light and dark; and the photo.
-    assert len(pictures) == 2 * 5 + 1 and len(contents) == len(pictures) + 1
+    assert len(pictures) == 2 * 6 + 1 and len(contents) == len(pictures) + 1
     assert not re.search(r"url\(|@import|https?:", path.read_text(encoding="utf-8"))
     assert path.stat().st_size < 10e6
 
@@ -134,6 +134,7 @@ def test_what_it_says(written):
     assert "voice: small (10)" in text and "too few to judge" in text
     assert "0.6543 0.6000 to 0.7000" in text
     assert "undefined: no label is left" in text and "mind this." in text
+    assert "stars_mae: lower is better" in text
     assert "0.3125" in text, "the largest difference, between large groups"
     stripped = re.sub(r"<[^>]*>", " ", page.text)
     assert not re.search(r"\b(nan|None|inf)\b", stripped)
@@ -149,6 +150,16 @@ def test_without_alarms_and_without_slices(tmp_path):
     for section in ("slices", "gaps", "fairness", "confusion", "reliability", "robustness",
                     "contributions", "worst", "warnings"):  # fmt: skip
         assert f'<section id="{section}">' not in text, section
+
+
+def test_numbers_of_an_earlier_page_do_not_stay(tmp_path):
+    shares = {"mood_f1": {"photo": 0.25}}
+    save_page(made(), tmp_path, contributions=shares)
+    (tmp_path / "mine.csv").write_text("a,b")
+    save_page(made(confusion={}), tmp_path)
+    left = {path.name for path in tmp_path.glob("*.csv")}
+    assert "contributions.csv" not in left and "confusion_mood.csv" not in left
+    assert {"mine.csv", "measures.csv"} <= left
 
 
 def test_the_files_beside_it(written):

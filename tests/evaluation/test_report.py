@@ -199,7 +199,8 @@ def test_of_nothing_a_measure_is_undefined():
 def test_a_search_stays_among_all_samples():
     rows = [{"text": f"the dog {i}", "a": f"dog {i}" if i else None, "by": "xy"[i > 25]}
             for i in range(30)]  # fmt: skip
-    fields = {"text": mm.Text.tiny(), "a": mm.Text.tiny()}
+    letters = mm.tokenizers.ByteTokenizer()
+    fields = {name: mm.Text(letters, max_length=12) for name in ("text", "a")}
     model = mm.MultimodalModel(fields, {"space": mm.Contrastive(("text", "a"), dim=8)}, size="tiny")
     report = evaluate(model, Table(rows), slices=["by"], times=500)
     for way in ("text_to_a", "a_to_text"):
