@@ -6,8 +6,9 @@
 Twenty seeded runs of each wrong, of 300 of the demo's test and validation samples each, which are
 dealt to four groups by chance, so that no group differs but by the wrong: half of a group's labels
 flipped, its recordings muffled (the model hears recordings alone), its pictures darkened (it sees
-pictures alone). A run counts as found where the first alarm names the group, and as quiet where
-nothing was wronged and there is no alarm. The table goes to `benchmarks/results/planted_bias.md`.
+pictures alone). A run counts as found where the first alarm names the group. Where nothing was
+wronged, 200 deals of the same samples say how often there is an alarm without a cause. The table
+goes to `benchmarks/results/planted_bias.md`.
 """
 
 import argparse
@@ -19,17 +20,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmkeras.evaluation import evaluate
+from mmkeras.evaluation import evaluate, gaps
 from mmkeras.recipes import emoji
 from mmkeras.sources import Table
 
 RESULTS = Path(__file__).parent / "results" / "planted_bias.md"
 RUNS, SAMPLES, GROUPS = 20, 300, ("a", "b", "c", "d")
+#: Deals without a wrong.
+DEALS = 200
 #: What is wronged, and the fields that the model is left.
 WRONGS = {
     "labels flipped": ("name", "image", "speech"),
     "recordings muffled": ("speech",),
+    "recordings muffled strongly": ("speech",),
     "pictures darkened": ("image",),
+    "pictures darkened strongly": ("image",),
 }
 
 
@@ -53,18 +58,20 @@ def wronged(row: dict[str, Any], wrong: str, random: np.random.Generator) -> dic
         return row | {
             "category": random.choice(others) if random.random() < 0.5 else row["category"]
         }
-    if wrong == "recordings muffled":
+    if "recordings" in wrong:
         sound, rate = tf.audio.decode_wav(row["speech"])
-        window = np.hanning(25) / np.hanning(25).sum()
+        # What is above 1.3 kHz is gone, or above 0.3 kHz.
+        window = np.hanning(101 if "strongly" in wrong else 25)
+        window /= window.sum()
         quiet = np.convolve(sound.numpy()[:, 0], window, mode="same")
         return row | {"speech": tf.audio.encode_wav(quiet[:, None].astype("float32"), rate).numpy()}
     picture = tf.io.decode_png(row["image"], channels=4).numpy()
-    picture[..., :3] //= 4
+    picture[..., :3] //= 16 if "strongly" in wrong else 4
     return row | {"image": tf.io.encode_png(picture).numpy()}
 
 
-def run(model: Any, samples: list[dict[str, Any]], wrong: str, seed: int, plant: bool) -> list[str]:
-    """The alarms of one report, the most significant first, and first of all who was wronged."""
+def planted(model: Any, samples: list[dict[str, Any]], wrong: str, seed: int) -> dict[str, Any]:
+    """Whether who was wronged is named first, and how often answers about them are right."""
     random = np.random.default_rng(seed)
     chosen = random.choice(len(samples), SAMPLES, replace=False)
     groups = random.choice(GROUPS, SAMPLES)
@@ -72,10 +79,33 @@ def run(model: Any, samples: list[dict[str, Any]], wrong: str, seed: int, plant:
     made = []
     for place, group in zip(chosen, groups):
         row = samples[place] | {"group": str(group)}
-        made.append(wronged(row, wrong, random) if plant and group == victim else row)
-    hidden = [field for field in model.fields if field not in WRONGS[wrong]]
-    report = evaluate(model, Table(made), slices=["group"], times=0, seed=seed, without=hidden)
-    return [victim, *(gap.group for gap in report.gaps if gap.alarm)]
+        made.append(wronged(row, wrong, random) if group == victim else row)
+    report = evaluate(
+        model, Table(made), slices=["group"], times=0, seed=seed, without=hidden(model, wrong)
+    )
+    named = [gap.group for gap in report.gaps if gap.alarm]
+    right = {
+        group: found["category_accuracy"].value for group, found in report.slices["group"].items()
+    }
+    others = [value for group, value in right.items() if group != victim]
+    return {"found": named[:1] == [victim], "victim": right[victim], "others": np.mean(others)}
+
+
+def hidden(model: Any, wrong: str) -> list[str]:
+    """The fields that the model is not given."""
+    return [field for field in model.fields if field not in WRONGS[wrong]]
+
+
+def alarms_without_a_cause(model: Any, samples: list[dict[str, Any]], wrong: str) -> int:
+    """In how many deals of the samples as they are a group is said to be worse off."""
+    report = evaluate(model, Table(samples), times=0, without=hidden(model, wrong))
+    losses, found = np.array(report.losses["category"], "float64"), 0
+    for seed in range(DEALS):
+        random = np.random.default_rng([1, seed])
+        chosen = random.choice(len(samples), SAMPLES, replace=False)
+        groups = {"group": random.choice(GROUPS, SAMPLES).astype(object)}
+        found += any(gap.alarm for gap in gaps({"category": losses[chosen]}, groups, seed=seed))
+    return found
 
 
 def main() -> None:
@@ -86,16 +116,21 @@ def main() -> None:
     lines = [
         contest.machine(2, "tensorflow", "keras"),
         "",
-        f"| wrong done to one of four groups | named first, of {RUNS} | "
-        f"no alarm where none was wronged, of {RUNS} |",
-        "|---|--:|--:|",
+        "| wrong done to one of four groups | right about it | about others | "
+        f"named first, of {RUNS} |",
+        "|---|--:|--:|--:|",
     ]
     for wrong in WRONGS:
-        planted = [run(model, samples, wrong, seed, plant=True) for seed in range(RUNS)]
-        clean = [run(model, samples, wrong, seed + 100, plant=False) for seed in range(RUNS)]
-        named = sum(found[1:2] == found[:1] for found in planted)
-        quiet = sum(len(found) == 1 for found in clean)
-        lines.append(f"| {wrong} | {named} | {quiet} |")
+        made = [planted(model, samples, wrong, seed) for seed in range(RUNS)]
+        victim, others = (np.mean([each[who] for each in made]) for who in ("victim", "others"))
+        found = sum(each["found"] for each in made)
+        lines.append(f"| {wrong} | {victim:.3f} | {others:.3f} | {found} |")
+        print(lines[-1], flush=True)
+    lines += ["", f"| nothing wronged, the model is given | alarms, of {DEALS} |", "|---|--:|"]
+    for fields in dict.fromkeys(WRONGS.values()):
+        wrong = next(name for name, given in WRONGS.items() if given == fields)
+        count = alarms_without_a_cause(model, samples, wrong)
+        lines.append(f"| {', '.join(fields)} | {count} |")
         print(lines[-1], flush=True)
     RESULTS.write_text("\n".join(lines) + "\n")
 

@@ -13,6 +13,7 @@ from mmkeras.evaluation.in_order import check_in_order
 from mmkeras.evaluation.lacking import lacking
 from mmkeras.evaluation.states import Additive, of_loss, of_metric
 from mmkeras.model import MultimodalModel
+from mmkeras.quiet import quiet_tensorflow
 from mmkeras.tasks import Classification
 
 #: So many samples are asked whether a metric is a sum over samples.
@@ -162,14 +163,16 @@ def predictions_without(
         return model(x, training=False)
 
     options = options | {"without": absent}
-    for x, y, w in model.pipeline(source, batch_size=batch_size, **options):
-        for number, fields in enumerate(hidden):
-            outputs = forward(model.fields.without(x, fields) if fields else x)
-            for name in names:
-                batch = y[name], dict(outputs[name]), w[name]
-                if name not in passes:
-                    passes[name] = _Pass(name, model.tasks[name], *batch)
-                passes[name].add(number, *batch)
+    # Every evaluation makes its graphs anew, which TensorFlow warns of after a few.
+    with quiet_tensorflow():
+        for x, y, w in model.pipeline(source, batch_size=batch_size, **options):
+            for number, fields in enumerate(hidden):
+                outputs = forward(model.fields.without(x, fields) if fields else x)
+                for name in names:
+                    batch = y[name], dict(outputs[name]), w[name]
+                    if name not in passes:
+                        passes[name] = _Pass(name, model.tasks[name], *batch)
+                    passes[name].add(number, *batch)
     made = [{name: one.gathered(i) for name, one in passes.items()} for i in range(len(hidden))]
     return [{n: part for n, part in each.items() if part.weights.any()} for each in made], absent
 
