@@ -17,7 +17,7 @@ class Panel(keras.callbacks.Callback):
     Answers that are places in a picture are drawn over it (see `MultimodalModel.draw`), sound can
     be listened to, and that of `SpeechSynthesis` is shown as a spectrogram; other answers are
     texts. Where encoders and fusion are Transformers, attention (`mmkeras.transparency.rollout`) is
-    drawn over pictures and spectrograms.
+    drawn over pictures, spectrograms and words.
 
     Args:
         samples: raw samples, as `MultimodalModel.answer` takes them.

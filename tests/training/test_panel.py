@@ -43,6 +43,7 @@ def test_answers_and_attention_are_shown(tmp_path):
     assert {*found} == {
         *(f"sample {n}/mood" for n in (1, 2, 3)),
         *(f"sample {n}/attention on photo" for n in (1, 2)),
+        *(f"sample {n}/attention on text" for n in (1, 2, 3)),
     }
     assert [step for step, _ in found["sample 1/mood"]] == [2, 4]
     answer = model.answer(samples[0])["mood"]["label"].replace("<", "&lt;")
