@@ -9,6 +9,10 @@ flipped, its recordings muffled (the model hears recordings alone), its pictures
 pictures alone). A run counts as found where the first alarm names the group. Where nothing was
 wronged, 200 deals of the same samples say how often there is an alarm without a cause. The table
 goes to `benchmarks/results/planted_bias.md`.
+
+Flipped labels and darkened pictures are named in all runs. By speech alone the demo is right so
+seldom that 75 samples do not tell a muffled group: it is named in 2 and 6 of 20. Alarms without a
+cause come in 3 to 4 of 100 deals; 5 are allowed.
 """
 
 import argparse
