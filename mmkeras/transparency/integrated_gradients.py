@@ -47,7 +47,7 @@ def integrated_gradients(
     >>> model = mm.MultimodalModel({"text": mm.Text.tiny()},
     ...                            {"mood": mm.Classification(["up", "down"])}, size="tiny")
     >>> integrated_gradients(model, {"text": "the dog"}).scores["text"].shape
-    (8,)
+    (12,)
     """
     opened = Opened(model, sample, task)
     of = opened.answer() if of is None else of
