@@ -28,6 +28,7 @@ from mmkeras.model import MultimodalModel
 #: What the slices by the fields that a sample has are called.
 FIELDS = "fields present"
 _NOTHING = "these samples have nothing that it counts"
+_UNLABELLED = undefined(0, "no sample has a label")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -264,8 +265,11 @@ def evaluate(
     answers = scored_answers(model, source, batch_size, **options)
     everyone = np.ones(len(made), bool)
     measures = measured(model, made, everyone, times, seed)
-    for task, told in answers.items():
-        measures |= _scored(task, told, everyone, times // 10, seed)
+    scored = {
+        task: _scored(task, told, everyone, times // 10, seed) for task, told in answers.items()
+    }
+    for found in scored.values():
+        measures |= found
     parts: dict[str, dict[str, dict[str, Estimate]]] = {}
     for name, of in groups.items():
         parts[name] = {}
@@ -273,7 +277,9 @@ def evaluate(
             member = of == group
             parts[name][group] = measured(model, made, member, times, seed)
             for task, told in answers.items():
-                parts[name][group] |= _scored(task, told, member, 0, seed)
+                parts[name][group] |= _scored(task, told, member, 0, seed) or dict.fromkeys(
+                    scored[task], _UNLABELLED
+                )
     losses = {task: part.losses for task, part in made.tasks.items() if part.losses is not None}
     classified = {
         task: part.classified.of(part.labelled)
@@ -363,7 +369,7 @@ def measured_of(
     found = {}
     for measure in part.measures:
         if not count:
-            found[measure.name] = undefined(0, "no sample has a label")
+            found[measure.name] = _UNLABELLED
             continue
         own_name = measure.name.removeprefix(f"{name}_")
         if reason := task.undefined(own_name, targets):
@@ -379,7 +385,7 @@ def measured_of(
         values[~sums.any(axis=1)] = np.nan
         if targets is not None:
             for i, counts in enumerate(drawn, start=1):
-                if task.undefined(own_name, np.repeat(targets, counts, axis=0)):
+                if task.undefined(own_name, targets[counts > 0]):
                     values[i] = np.nan
         found[measure.name] = interval(float(values[0]), values[1:], count)
     return found
@@ -391,8 +397,7 @@ def _scored(
     """The measures that need all answers of a group at once; single numbers alone."""
     chosen = np.flatnonzero(member[told.samples])
     if not len(chosen):
-        everyone = single_numbers(told.scores(range(len(told.samples))))
-        return {f"{task}_{name}": undefined(0, "no sample has a label") for name in everyone}
+        return {}
     values = single_numbers(told.scores(chosen))
     drawn = [
         told.scores(np.repeat(chosen, counts)) for counts in resamples(len(chosen), times, seed)
