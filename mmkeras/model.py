@@ -268,6 +268,16 @@ class MultimodalModel(keras.Model):
         pointed = pointed_into(self.tasks) if origins else None
         return pipeline(source, self.fields, origins=pointed, **options)
 
+    def make_train_function(self, force: bool = False) -> Any:
+        """As Keras does it; before, the optimizer makes its variables.
+
+        TensorFlow traces a step twice that makes variables, which is most of the time to the first
+        step and leaves two graphs.
+        """
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def predict_on_batch(self, x: Any) -> Any:
         """As Keras does it, and on every backend of what `pipeline` gives: TensorFlow's tensors."""
         return super().predict_on_batch(keras.tree.map_structure(ops.convert_to_tensor, x))

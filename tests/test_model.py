@@ -245,6 +245,24 @@ def test_gradient_accumulation_is_a_larger_batch():
         np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("train", ["fit", "train_on_batch"])
+def test_a_step_is_traced_once(train):
+    traced = []
+
+    class Told(MultimodalModel):
+        def train_step(self, data):
+            traced.append(data)
+            return super().train_step(data)
+
+    plain = build()
+    model = compiled(keras.optimizers.Adam(0.01), Told.from_config(plain.get_config()))
+    if train == "fit":
+        model.fit(data(model), shuffle=False, verbose=0)
+    else:
+        model.train_on_batch(*batch(model))
+    assert len(traced) == 1
+
+
 @pytest.mark.parametrize("options", [{"jit_compile": True}, {"steps_per_execution": 2}])
 def test_compile_options_change_nothing_but_speed(options):
     plain, other = compiled(jit_compile=False), build()
