@@ -3,6 +3,7 @@
 import math
 import re
 import warnings
+import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -332,7 +333,11 @@ def _bucketed(
 
 
 class _Reader:
-    """From rows to samples, with every bad sample named and dealt with as the policy says."""
+    """From rows to samples, with every bad sample named and dealt with as the policy says.
+
+    The datasets' functions hold it. What is called from a graph holds it weakly: TensorFlow keeps
+    graphs for ever, and with them all rows would stay in memory.
+    """
 
     def __init__(
         self,
@@ -497,21 +502,23 @@ class _Reader:
     def _judge(self, index: tf.Tensor, row: Any) -> tf.Tensor:
         """bool [], False; for bad samples alone, in Python."""
 
+        reader = weakref.proxy(self)
+
         def judge(index: np.ndarray, *flat: np.ndarray) -> str:
             row_again = tf.nest.pack_sequence_as(row, [tf.constant(cell) for cell in flat])
-            message = self._diagnose(int(index), row_again)
-            if self.on_error == "raise":
+            message = reader._diagnose(int(index), row_again)
+            if reader.on_error == "raise":
                 return (
                     f"{message} Correct or remove this sample, or pass on_error='skip' to leave "
                     "bad samples out."
                 )
-            self.bad[int(index)] = message
-            size = len(self.source)
-            if len(self.bad) <= math.floor(self.max_bad * size):
+            reader.bad[int(index)] = message
+            size = len(reader.source)
+            if len(reader.bad) <= math.floor(reader.max_bad * size):
                 return ""
             return (
-                f"{len(self.bad)} of {size} samples are bad so far, which is more than "
-                f"max_bad={self.max_bad:g} allows; correct them or raise max_bad. The last: "
+                f"{len(reader.bad)} of {size} samples are bad so far, which is more than "
+                f"max_bad={reader.max_bad:g} allows; correct them or raise max_bad. The last: "
                 f"{message}"
             )
 
@@ -520,18 +527,18 @@ class _Reader:
     def _sum_up(self) -> tf.Tensor:
         """bool [], False; at the end of an epoch in which bad samples are skipped, in Python."""
 
+        reader = weakref.proxy(self)
+
         def sum_up() -> str:
-            if not self.bad:
+            if not reader.bad:
                 return ""
-            size, examples = len(self.source), "\n".join(list(self.bad.values())[:5])
-            count = len(self.bad)
-            self.bad.clear()
+            source, bad = reader.source, [*reader.bad.values()]
+            size, count, examples = len(source), len(bad), "\n".join(bad[:5])
+            reader.bad.clear()
             if count == size:
-                return (
-                    f"all {size} samples of {self.source!r} are bad; the first of them: {examples}"
-                )
+                return f"all {size} samples of {source!r} are bad; the first of them: {examples}"
             warnings.warn(
-                f"{count} of {size} samples of {self.source!r} were skipped because they are bad; "
+                f"{count} of {size} samples of {source!r} were skipped because they are bad; "
                 f"the first of them:\n{examples}",
                 SkippedSamples,
                 stacklevel=2,

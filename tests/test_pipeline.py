@@ -1,7 +1,9 @@
 """`pipeline` against preprocessing row by row, and against bad samples, in every option."""
 
 import csv
+import gc
 import math
+import weakref
 
 import keras
 import numpy as np
@@ -129,6 +131,17 @@ class TestGoodSamples:
         large = Audio(sample_rate=48_000, seconds=1_000)
         (inputs,) = pipeline(Table([{"voice": None}]), {"voice": large}, only=["voice"])
         assert inputs["voice_waveform"].shape == (1, 1)
+
+    @pytest.mark.parametrize("options", [{}, {"cache": True}, {"on_error": "skip"}])
+    def test_rows_in_memory_end_with_the_dataset(self, options):
+        table = Table(numbered(4))
+        rows = weakref.ref(table)
+        data = pipeline(table, FIELDS, TASKS, **options)
+        del table
+        assert numbers(data) == [0, 1, 2, 3]
+        del data
+        gc.collect()
+        assert rows() is None
 
 
 class TestSoundOfOtherFormats:
@@ -341,6 +354,14 @@ class TestBadSamples:
         assert "on_error=‘skip’" in told
         assert told in caught.value.message, "a person sees the same without reason_of"
         assert "Traceback" not in caught.value.message
+
+    def test_are_named_by_an_iterator_that_is_all_that_is_left(self, folder):
+        table = photos(folder, ["0.png", "gone.png"])
+        left = iter(pipeline(table, {"photo": IMAGE}, TASKS).take(5))
+        del table
+        gc.collect()
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"there is no file .*gone\.png"):
+            list(left)
 
     def test_stop_fit_with_the_same_words(self, folder):
         pixels = keras.Input((16, 16, 3), name="photo_pixels")

@@ -73,8 +73,6 @@ def train(
     finally:
         keras.config.set_dtype_policy(before)
     model.compile(optimizer=recipe.optimizer(len(sources["train"])), jit_compile=recipe.jit_compile)
-    # A step that makes the optimizer's variables is traced twice.
-    model.optimizer.build(model.trainable_variables)
     options = {"batch_size": recipe.batch_size, "cache": recipe.cache} | dict(recipe.pipeline)
     data = model.pipeline(
         sources["train"],
