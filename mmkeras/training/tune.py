@@ -395,6 +395,12 @@ def _summary(
             where = f"{part}, fully trained"
         was = "failed" if before is None else f"{before:.4f}"
         lines.append(f"{name} ({where}): {was} as it is, {after:.4f} tuned (trial {best.number})")
+    before, after = gain.get("validation", (None, 0.0))
+    if best is not first and before is not None and not goal.is_better(after, before):
+        lines.append(
+            "Fully trained, the recipe as it is is as good on validation: the trials were too "
+            "short to tell (epochs)."
+        )
     if not first.failed and goal.excess(first.measured):
         lines.append("The recipe as it is is over a limit.")
     return lines

@@ -186,6 +186,17 @@ def test_says_what_it_gained_by_models_trained_with_all_epochs(searched, recipe)
     assert any(f"{before:.4f} as it is, {after:.4f} tuned" in line for line in said)
 
 
+def test_says_where_trials_were_too_short_to_tell(tmp_path, recipe, by_formula):
+    # The formula prefers 0.005, and whole trainings the higher rate.
+    as_it_is, said = recipe.replace(learning_rate=0.025), []
+    search = {"learning_rate": Choice(0.025, 0.005)}
+    tuned = tune(as_it_is, search, tmp_path, trials=2, epochs=1, say=said.append)
+    assert tuned.best.values == {"learning_rate": 0.005}
+    before, after = tuned.gain["validation"]
+    assert before < after
+    assert any("too short to tell" in line for line in said)
+
+
 def test_a_trial_measures_the_finished_model(tmp_path, recipe):
     # With a momentum of 0.999 the average hardly leaves the first weights: the loss stays where
     # it was, though that of the last step falls.
