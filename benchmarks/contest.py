@@ -41,16 +41,22 @@ def in_process(script: str, *arguments: object, threads: int, **variables: str) 
 
 
 def trained(recipe: Any, folder: Path) -> tuple[Any, float]:
-    """The model of a recipe, and the seconds of CPU time that it took, 0 if it was there."""
+    """The model of a recipe, and the seconds of CPU time that it took, which stand beside it.
+
+    Of a run that was cut off and went on, its last part counts alone.
+    """
     # Here, because most of the processes that import this file do without.
     import keras
 
     from mmkeras.training import train
 
-    if (folder / "model.keras").exists():
-        return keras.saving.load_model(folder / "model.keras"), 0.0
-    before = time.process_time()
-    return train(recipe, folder, verbose=2).model, time.process_time() - before
+    taken = folder / "cpu_seconds.json"
+    if not (folder / "model.keras").exists():
+        before = time.process_time()
+        train(recipe, folder, verbose=2)
+        taken.write_text(json.dumps(time.process_time() - before))
+    model = keras.saving.load_model(folder / "model.keras")
+    return model, json.loads(taken.read_text()) if taken.exists() else 0.0
 
 
 def machine(threads: int, *packages: str) -> str:

@@ -7,6 +7,11 @@ the size `tiny`, of equal fields, steps and seed: one by its labels, one by `dis
 measured on the test emoji, by all fields and by each alone. Models that are in the folder already
 are not trained again; `--teacher model.keras` takes another teacher. The table goes to
 `benchmarks/results/distillation.md`.
+
+In one run, beside other work, the distilled one was right for 0.688 of the test emoji, 0.981 of its
+teacher's 0.701 with 0.04 of its weights (0.95 was the aim). So was the one taught by labels alone,
+0.703, which 384 emoji do not tell apart: what the teacher adds is hearing (by speech alone 0.307,
+by labels 0.263).
 """
 
 import argparse

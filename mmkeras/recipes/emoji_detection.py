@@ -31,9 +31,9 @@ from mmkeras.training import Recipe
 _SIZE = Size(dim=96, depth=2, num_heads=4, mlp_dim=192)
 
 
-def sources() -> Mapping[str, Source]:
-    """The embedded scenes, made on first use."""
-    builder = prepare()
+def sources(config: str = "full") -> Mapping[str, Source]:
+    """The embedded scenes, made on first use; `config` is `"full"`, or `"tiny"` for tests."""
+    builder = prepare(config=config)
     parts = ("train", "validation", "test", "test_drawings")
     return {part: TFDS(builder, part) for part in parts}
 
