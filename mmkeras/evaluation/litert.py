@@ -264,4 +264,4 @@ def _answering(model: MultimodalModel, runner: Any) -> Any:
 def _shown(value: float | None) -> str:
     if value is None:
         return "undefined"
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

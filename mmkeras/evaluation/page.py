@@ -112,8 +112,8 @@ def _template() -> Any:
 
 
 def _number(value: float) -> str:
-    """Four digits."""
-    return f"{value:#.4g}".removesuffix(".")
+    """Four digits; all of a whole number, such as of bytes."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:#.4g}".removesuffix(".")
 
 
 def _uri(content: bytes, kind: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 from mmkeras.evaluation import Estimate, Gap, Report, save_page
 from mmkeras.evaluation import page as pages
 from mmkeras.evaluation.calibration import Reliability
+from mmkeras.evaluation.litert import LiteRTComparison
 from mmkeras.evaluation.worst import Shown, WorstSample
 from mmkeras.sound import wav
 
@@ -100,8 +101,18 @@ def written(tmp_path_factory):
         robustness=robust,
         contributions={"mood_f1": {"photo": 0.25, "voice": -0.125}, "stars_mae": {"photo": -1.0}},
         worst={"mood": [WorstSample(f"row {EVIL}", 9.0, "up", EVIL, shown)]},
+        litert=LiteRTComparison(
+            {"float32": {"size_bytes": 135_956, "latency_ms": 1.05742, "mood_f1": None}}, 90, 1
+        ),
     )
     return path, Reader(path.read_text(encoding="utf-8"))
+
+
+def test_files_for_devices_are_compared(written):
+    path, page = written
+    assert all(told in page.text for told in ("90 samples and 1 thread", "135,956", "1.057"))
+    assert "undefined" in page.text[page.text.index("135,956") :]
+    assert "135956" in (path.parent / "files.csv").read_text()
 
 
 def test_user_text_is_text(written):
