@@ -180,8 +180,8 @@ def test_the_files_beside_it(written):
         for file in path.parent.glob("*.csv")
     }
     assert sorted(read) == [
-        "confusion_mood.csv", "contributions.csv", "fairness.csv", "gaps.csv", "measures.csv",
-        "reliability_mood.csv", "robustness.csv", "slices.csv",
+        "confusion_mood.csv", "contributions.csv", "fairness.csv", "files.csv", "gaps.csv",
+        "measures.csv", "reliability_mood.csv", "robustness.csv", "slices.csv",
     ]  # fmt: skip
     assert read["measures.csv"][1][:2] == ["mood_accuracy", "0.654321"]
     assert read["slices.csv"][2][:4] == ["voice", EVIL, "mood_accuracy", "0.5"]
