@@ -12,7 +12,9 @@ counts as found where the first alarm names the group. Where nothing was wronged
 same samples say how often there is an alarm without a cause. The table goes to
 `benchmarks/results/planted_bias.md`.
 
-{MEASURED}
+Flipped labels, darkened pictures and a muffled speaker are named in all runs. By speech alone the
+demo is right so seldom that 75 samples do not tell a muffled group: it is named in 2 and 6 of 20.
+Alarms without a cause come in 3 to 4 of 100 deals; 5 are allowed.
 """
 
 import argparse
