@@ -1,6 +1,7 @@
 """What the benchmarks share: contenders measured in processes of their own, and the machine."""
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -43,7 +44,7 @@ def in_process(script: str, *arguments: object, threads: int, **variables: str) 
 def trained(recipe: Any, folder: Path) -> tuple[Any, float]:
     """The model of a recipe, and the seconds of CPU time that it took, which stand beside it.
 
-    Of a run that was cut off and went on, its last part counts alone.
+    Of a run that was cut off and went on, its last part counts alone. NaN if nobody counted.
     """
     # Here, because most of the processes that import this file do without.
     import keras
@@ -56,7 +57,7 @@ def trained(recipe: Any, folder: Path) -> tuple[Any, float]:
         train(recipe, folder, verbose=2)
         taken.write_text(json.dumps(time.process_time() - before))
     model = keras.saving.load_model(folder / "model.keras")
-    return model, json.loads(taken.read_text()) if taken.exists() else 0.0
+    return model, json.loads(taken.read_text()) if taken.exists() else math.nan
 
 
 def machine(threads: int, *packages: str) -> str:

@@ -269,13 +269,15 @@ class MultimodalModel(keras.Model):
         return pipeline(source, self.fields, origins=pointed, **options)
 
     def make_train_function(self, force: bool = False) -> Any:
-        """As Keras does it; before, the optimizer makes its variables.
+        """As Keras does it; before, the optimizer makes its variables for the weights that train.
 
         TensorFlow traces a step twice that makes variables, which is most of the time to the first
         step and leaves two graphs.
         """
-        if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+        optimizer, weights = self.optimizer, self.trainable_variables
+        is_whole = all(layer.built for layer in self._flatten_layers())
+        if optimizer is not None and not optimizer.built and weights and is_whole:
+            optimizer.build(weights)
         return super().make_train_function(force)
 
     def predict_on_batch(self, x: Any) -> Any:

@@ -336,7 +336,8 @@ class _Reader:
     """From rows to samples, with every bad sample named and dealt with as the policy says.
 
     The datasets' functions hold it. What is called from a graph holds it weakly: TensorFlow keeps
-    graphs for ever, and with them all rows would stay in memory.
+    graphs for ever, and with them all rows would stay in memory. A dataset that is made inside of
+    another's function has nobody else to hold it, and its rows are in that graph anyway.
     """
 
     def __init__(
@@ -362,6 +363,7 @@ class _Reader:
         self.max_bad = max_bad
         self.bad: dict[int, str] = {}
         self.unencodable = False
+        self.here = (lambda: self) if tf.inside_function() else weakref.ref(self)
 
     def rows(self) -> tf.data.Dataset:
         columns = {field: self.fields[field].encode for field in self.used}
@@ -502,9 +504,15 @@ class _Reader:
     def _judge(self, index: tf.Tensor, row: Any) -> tf.Tensor:
         """bool [], False; for bad samples alone, in Python."""
 
-        reader = weakref.proxy(self)
+        here = self.here
 
         def judge(index: np.ndarray, *flat: np.ndarray) -> str:
+            reader = here()
+            if reader is None:
+                return (
+                    f"row {int(index) + 1} is bad; keep the dataset as long as what is made of it, "
+                    "to be told why."
+                )
             row_again = tf.nest.pack_sequence_as(row, [tf.constant(cell) for cell in flat])
             message = reader._diagnose(int(index), row_again)
             if reader.on_error == "raise":
@@ -527,10 +535,11 @@ class _Reader:
     def _sum_up(self) -> tf.Tensor:
         """bool [], False; at the end of an epoch in which bad samples are skipped, in Python."""
 
-        reader = weakref.proxy(self)
+        here = self.here
 
         def sum_up() -> str:
-            if not reader.bad:
+            reader = here()
+            if reader is None or not reader.bad:
                 return ""
             source, bad = reader.source, [*reader.bad.values()]
             size, count, examples = len(source), len(bad), "\n".join(bad[:5])

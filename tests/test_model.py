@@ -263,6 +263,18 @@ def test_a_step_is_traced_once(train):
     assert len(traced) == 1
 
 
+def test_what_is_thawed_after_a_fit_without_weights_to_train_learns():
+    model = build()
+    model.trainable = False
+    compiled(keras.optimizers.Adam(0.01), model)
+    with pytest.warns(UserWarning, match="does not have any trainable weights"):
+        model.fit(data(model), shuffle=False, verbose=0)
+    before = model.get_weights()
+    model.trainable, model.train_function = True, None
+    model.fit(data(model), shuffle=False, verbose=0)
+    assert any((old != new).any() for old, new in zip(before, model.get_weights()))
+
+
 @pytest.mark.parametrize("options", [{"jit_compile": True}, {"steps_per_execution": 2}])
 def test_compile_options_change_nothing_but_speed(options):
     plain, other = compiled(jit_compile=False), build()

@@ -23,6 +23,7 @@ from mmkeras.tasks import Classification, MaskedImageModel, Regression
 TEXT, IMAGE, AUDIO = Text.tiny(), Image.tiny(), Audio.tiny()
 FIELDS = {"review": TEXT}
 TASKS = {"number": Regression()}
+MOOD = {"mood": Classification(["good", "bad"])}
 
 
 def numbered(size, words=("a", "cat and dog", "the cats , the dogs !")):
@@ -362,6 +363,24 @@ class TestBadSamples:
         gc.collect()
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"there is no file .*gone\.png"):
             list(left)
+
+    @pytest.mark.parametrize("on_error", ["raise", "skip"])
+    def test_are_named_in_a_dataset_made_by_another(self, on_error):
+        def inner(rows):
+            return lambda _: pipeline(Table(rows), FIELDS, MOOD, on_error=on_error, max_bad=0)
+
+        outer = tf.data.Dataset.range(1)
+        assert len(list(outer.flat_map(inner([{"review": "a cat", "mood": "good"}])))) == 1
+        with pytest.raises(tf.errors.InvalidArgumentError, match="unknown label awful"):
+            list(outer.flat_map(inner([{"review": "a cat", "mood": "awful"}])))
+
+    def test_are_told_without_a_reason_where_the_dataset_is_gone(self):
+        data = pipeline(Table([{"review": "a", "mood": "awful"}]), FIELDS, MOOD)
+        variant, spec = tf.data.experimental.to_variant(data), data.element_spec
+        del data
+        gc.collect()
+        with pytest.raises(tf.errors.InvalidArgumentError, match="row 1 is bad; keep the dataset"):
+            list(tf.data.experimental.from_variant(variant, spec))
 
     def test_stop_fit_with_the_same_words(self, folder):
         pixels = keras.Input((16, 16, 3), name="photo_pixels")

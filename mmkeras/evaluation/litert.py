@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import math
+import numbers
 import statistics
 import time
 from collections.abc import Mapping
@@ -264,4 +265,4 @@ def _answering(model: MultimodalModel, runner: Any) -> Any:
 def _shown(value: float | None) -> str:
     if value is None:
         return "undefined"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, numbers.Integral) else f"{value:.4g}"

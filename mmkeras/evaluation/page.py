@@ -1,6 +1,7 @@
 """`save_page`: a report as one page for people, and its numbers beside it."""
 
 import base64
+import numbers
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -113,7 +114,9 @@ def _template() -> Any:
 
 def _number(value: float) -> str:
     """Four digits; all of a whole number, such as of bytes."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:#.4g}".removesuffix(".")
+    return (
+        f"{value:,}" if isinstance(value, numbers.Integral) else f"{value:#.4g}".removesuffix(".")
+    )
 
 
 def _uri(content: bytes, kind: str) -> str:

@@ -10,7 +10,7 @@ mmkeras tune emoji --search learning_rate=5e-4..5e-3 batch_size=16,32,64 augment
 
 In one run (46 minutes of CPU time) the best of 12 was right for 0.714 of the validation emoji after
 two epochs, the recipe as it is for 0.688. With all five epochs: 0.724 of the test emoji, as it is
-0.711; of the validation emoji 0.688, as it is 0.714. 384 emoji do not tell the two apart.
+0.711; of the validation emoji 0.688, as it is 0.714. So few emoji do not tell the two apart.
 """
 
 import dataclasses

@@ -238,7 +238,7 @@ def tune(
         # Models are kept of the two that were compared.
         if trial not in (first, best):
             (place_of(trial.number, folder / PROJECT) / MODEL).unlink(missing_ok=True)
-    for line in _summary(gain, goal, best, first):
+    for line in _summary(gain, goal, best, first, found.epochs):
         say(line)
     say(f"See {folder / 'trials.csv'} and {folder / 'trials.png'}.")
     return Tuned(found.replace(sources=recipe.sources), best, done, gain, file, folder)
@@ -384,7 +384,11 @@ def _none_within(finished: list[Trial], goal: Goal) -> str:
 
 
 def _summary(
-    gain: Mapping[str, tuple[float | None, float]], goal: Goal, best: Trial, first: Trial
+    gain: Mapping[str, tuple[float | None, float]],
+    goal: Goal,
+    best: Trial,
+    first: Trial,
+    epochs: int,
 ) -> list[str]:
     name = goal.objective.removeprefix("val_")
     lines = []
@@ -396,10 +400,11 @@ def _summary(
         was = "failed" if before is None else f"{before:.4f}"
         lines.append(f"{name} ({where}): {was} as it is, {after:.4f} tuned (trial {best.number})")
     before, after = gain.get("validation", (None, 0.0))
-    if best is not first and before is not None and not goal.is_better(after, before):
+    is_short = best.epochs < epochs and not (first.failed or goal.excess(first.measured))
+    if is_short and before is not None and goal.is_better(before, after):
         lines.append(
-            "Fully trained, the recipe as it is is as good on validation: the trials were too "
-            "short to tell (epochs)."
+            "Fully trained, the recipe as it is has the better validation: trials of "
+            f"{best.epochs} of {epochs} epochs were too short to tell."
         )
     if not first.failed and goal.excess(first.measured):
         lines.append("The recipe as it is is over a limit.")
