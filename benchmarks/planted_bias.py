@@ -94,7 +94,7 @@ WRONGS = (
 )
 
 
-class Contest:
+class Trained:
     """A trained model and held-out samples of its recipe, in memory."""
 
     def __init__(self, recipe: str, folder: Path) -> None:
@@ -163,7 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path, help="of what the recipes trained")
     folder = parser.parse_args().folder
-    contests = {name: Contest(name, folder) for name in ("emoji", "spoken_digits")}
+    models = {name: Trained(name, folder) for name in ("emoji", "spoken_digits")}
     lines = [
         contest.machine(2, "tensorflow", "keras"),
         "",
@@ -172,14 +172,14 @@ def main() -> None:
         "|---|---|--:|--:|--:|",
     ]
     for wrong in WRONGS:
-        made = [contests[wrong.recipe].planted(wrong, seed) for seed in range(RUNS)]
+        made = [models[wrong.recipe].planted(wrong, seed) for seed in range(RUNS)]
         victim, others = (np.mean([each[who] for each in made]) for who in ("victim", "others"))
         found = sum(each["found"] for each in made)
         lines.append(f"| {wrong.what} | {wrong.recipe} | {victim:.3f} | {others:.3f} | {found} |")
         print(lines[-1], flush=True)
     lines += ["", f"| recipe | nothing wronged, given | alarms, of {DEALS} |", "|---|---|--:|"]
     for recipe, given in dict.fromkeys((wrong.recipe, wrong.given) for wrong in WRONGS):
-        count = contests[recipe].alarms_without_a_cause(given)
+        count = models[recipe].alarms_without_a_cause(given)
         lines.append(f"| {recipe} | {', '.join(given)} | {count} |")
         print(lines[-1], flush=True)
     RESULTS.write_text("\n".join(lines) + "\n")

@@ -503,7 +503,6 @@ class _Reader:
 
     def _judge(self, index: tf.Tensor, row: Any) -> tf.Tensor:
         """bool [], False; for bad samples alone, in Python."""
-
         here = self.here
 
         def judge(index: np.ndarray, *flat: np.ndarray) -> str:
@@ -513,48 +512,54 @@ class _Reader:
                     f"row {int(index) + 1} is bad; keep the dataset as long as what is made of it, "
                     "to be told why."
                 )
-            row_again = tf.nest.pack_sequence_as(row, [tf.constant(cell) for cell in flat])
-            message = reader._diagnose(int(index), row_again)
-            if reader.on_error == "raise":
-                return (
-                    f"{message} Correct or remove this sample, or pass on_error='skip' to leave "
-                    "bad samples out."
-                )
-            reader.bad[int(index)] = message
-            size = len(reader.source)
-            if len(reader.bad) <= math.floor(reader.max_bad * size):
-                return ""
-            return (
-                f"{len(reader.bad)} of {size} samples are bad so far, which is more than "
-                f"max_bad={reader.max_bad:g} allows; correct them or raise max_bad. The last: "
-                f"{message}"
-            )
+            cells = [tf.constant(cell) for cell in flat]
+            return reader._verdict(int(index), tf.nest.pack_sequence_as(row, cells))
 
         return _in_python(judge, index, *tf.nest.flatten(row))
 
+    def _verdict(self, index: int, row: Any) -> str:
+        """What stops the epoch because of a bad sample; empty where it is left out."""
+        message = self._diagnose(index, row)
+        if self.on_error == "raise":
+            return (
+                f"{message} Correct or remove this sample, or pass on_error='skip' to leave "
+                "bad samples out."
+            )
+        self.bad[index] = message
+        size = len(self.source)
+        if len(self.bad) <= math.floor(self.max_bad * size):
+            return ""
+        return (
+            f"{len(self.bad)} of {size} samples are bad so far, which is more than "
+            f"max_bad={self.max_bad:g} allows; correct them or raise max_bad. The last: {message}"
+        )
+
     def _sum_up(self) -> tf.Tensor:
         """bool [], False; at the end of an epoch in which bad samples are skipped, in Python."""
-
         here = self.here
 
         def sum_up() -> str:
             reader = here()
-            if reader is None or not reader.bad:
-                return ""
-            source, bad = reader.source, [*reader.bad.values()]
-            size, count, examples = len(source), len(bad), "\n".join(bad[:5])
-            reader.bad.clear()
-            if count == size:
-                return f"all {size} samples of {source!r} are bad; the first of them: {examples}"
-            warnings.warn(
-                f"{count} of {size} samples of {source!r} were skipped because they are bad; "
-                f"the first of them:\n{examples}",
-                SkippedSamples,
-                stacklevel=2,
-            )
-            return ""
+            return "" if reader is None else reader._summary()
 
         return _in_python(sum_up)
+
+    def _summary(self) -> str:
+        """Warns of what was left out in the epoch; what stops it, if nothing was left."""
+        if not self.bad:
+            return ""
+        size, examples = len(self.source), "\n".join(list(self.bad.values())[:5])
+        count = len(self.bad)
+        self.bad.clear()
+        if count == size:
+            return f"all {size} samples of {self.source!r} are bad; the first of them: {examples}"
+        warnings.warn(
+            f"{count} of {size} samples of {self.source!r} were skipped because they are bad; "
+            f"the first of them:\n{examples}",
+            SkippedSamples,
+            stacklevel=2,
+        )
+        return ""
 
     def _diagnose(self, index: int, row: Any) -> str:
         def target(task: Task) -> Callable[[tf.Tensor], Any]:

@@ -114,9 +114,9 @@ def _template() -> Any:
 
 def _number(value: float) -> str:
     """Four digits; all of a whole number, such as of bytes."""
-    return (
-        f"{value:,}" if isinstance(value, numbers.Integral) else f"{value:#.4g}".removesuffix(".")
-    )
+    if isinstance(value, numbers.Integral):
+        return f"{value:,}"
+    return f"{value:#.4g}".removesuffix(".")
 
 
 def _uri(content: bytes, kind: str) -> str:
